@@ -1,0 +1,260 @@
+"""Every failure the emulator can answer: one exception, one catalogue of named constructors, one table of codes.
+
+Each constructor says where its wording comes from. *Recorded*: seen in answers of the real service. *Documented*: Google states the
+condition or the text. *Wording ours*: the condition is real, its text is not known, and this is the one place where we chose it.
+Request errors are raised as VisionError; image errors are the same values put into the image's slot with ``status()``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.message import Message
+
+from vision_emulator.contract import limits
+from vision_emulator.contract.messages import BadRequest, Status, pack
+
+
+class Code(IntEnum):
+    """google.rpc.Code: what went wrong, as both transports number it."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+HTTP_STATUS: Final = {
+    Code.OK: 200,
+    Code.CANCELLED: 499,
+    Code.UNKNOWN: 500,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+    Code.DATA_LOSS: 500,
+    Code.UNAUTHENTICATED: 401,
+}
+
+
+class VisionError(Exception):
+    """A failure as the API states it: a code, a text, and typed details (messages of our own pool)."""
+
+    def __init__(self, code: Code, message: str, *details: Message) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status of this failure."""
+        return HTTP_STATUS[self.code]
+
+    def status(self) -> Status:
+        """The failure as google.rpc.Status, details packed: what gRPC's status-details trailer and an operation's error carry."""
+        return Status(code=self.code, message=self.message, details=[pack(detail) for detail in self.details])
+
+    def image_status(self) -> Status:
+        """The failure as it stands in one image's slot: code and text, never details (recorded)."""
+        return Status(code=self.code, message=self.message)
+
+
+class Violation(NamedTuple):
+    """One fault found in a request's JSON: where (a dotted path in proto names, "" for the top) and what."""
+
+    field: str
+    description: str
+
+
+# ---- the front end: JSON and HTTP, before the API sees a message ----
+
+
+def malformed_json(message: str) -> VisionError:
+    """The body is no JSON; the text says where. Recorded."""
+    return VisionError(Code.INVALID_ARGUMENT, message)
+
+
+def bad_request(violations: list[Violation]) -> VisionError:
+    """The body is JSON of the wrong shape: all violations, one a line. Recorded."""
+    fields: list[Any] = [BadRequest.FieldViolation(field=field, description=description) for field, description in violations]
+    message = "\n".join(violation.description for violation in violations)
+    return VisionError(Code.INVALID_ARGUMENT, message, BadRequest(field_violations=fields))
+
+
+def payload_too_large() -> VisionError:
+    """The body is larger than the front end takes. Recorded."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Request payload size exceeds the limit: {limits.REQUEST_BYTES_MAX} bytes.")
+
+
+def unimplemented(method: str) -> VisionError:
+    """A method of the API that this emulator does not answer. Wording ours."""
+    return VisionError(Code.UNIMPLEMENTED, f"{method} is not emulated.")
+
+
+def internal() -> VisionError:
+    """A fault of the emulator itself; its traceback is in the log. Wording recorded from the real service's own faults."""
+    return VisionError(Code.INTERNAL, "Internal error")
+
+
+# ---- whole requests ----
+
+
+def image_and_features_required() -> VisionError:
+    """A request element lacks its image, its image's source, or its features. Recorded."""
+    return VisionError(Code.INVALID_ARGUMENT, "Request must specify image and features.")
+
+
+def too_many_images() -> VisionError:
+    """More than 16 images in one online call. Recorded, without the question of a final dot."""
+    return VisionError(Code.INVALID_ARGUMENT, "Too many images per request")
+
+
+def too_many_images_in_batch(count: int) -> VisionError:
+    """More than 2000 images in one offline batch. Documented; wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Too many images per request: {count}. The limit is {limits.IMAGES_PER_BATCH_MAX}.")
+
+
+def batch_is_empty() -> VisionError:
+    """An offline batch without a single image. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, "Request must contain at least one image.")
+
+
+def unsupported_feature(number: int) -> VisionError:
+    """A feature type that is unset or unknown. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Unsupported feature type: {number}.")
+
+
+def output_uri_required() -> VisionError:
+    """An offline batch that does not say where its results go. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, "Request must specify output_config.gcs_destination.uri.")
+
+
+def output_uri_malformed(uri: str) -> VisionError:
+    """An output location that is no gs:// URI. Wording after the recorded per-image text of input URIs."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid GCS path specified: {uri}")
+
+
+def batch_size_out_of_range(batch_size: int) -> VisionError:
+    """output_config.batch_size outside 1..100. Documented; wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid batch_size: {batch_size}. It must be between 1 and {limits.BATCH_SIZE_MAX}.")
+
+
+def offline_image_must_be_in_storage() -> VisionError:
+    """Inline content, or a URI that is not gs://, in an offline batch. The refusal is recorded; wording ours."""
+    return VisionError(
+        Code.INVALID_ARGUMENT, "Only images in Google Cloud Storage (gs:// URIs) are supported in asynchronous batch requests."
+    )
+
+
+def parent_malformed(parent: str) -> VisionError:
+    """A parent that names neither a project nor a project's location. Wording ours."""
+    return VisionError(
+        Code.INVALID_ARGUMENT, f"Invalid parent: {parent}. Expected projects/PROJECT or projects/PROJECT/locations/LOCATION."
+    )
+
+
+# ---- one image ----
+
+
+def bad_image_data() -> VisionError:
+    """Bytes that no decoder takes. Recorded."""
+    return VisionError(Code.INVALID_ARGUMENT, "Bad image data.")
+
+
+def image_too_many_pixels() -> VisionError:
+    """More than 75 megapixels. Recorded."""
+    return VisionError(Code.INVALID_ARGUMENT, "Image too large. Please limit to 75 megapixels.")
+
+
+def image_too_many_bytes() -> VisionError:
+    """More than 20 MB. Documented; wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Image size exceeds the limit: {limits.IMAGE_BYTES_MAX} bytes.")
+
+
+def object_missing(uri: str) -> VisionError:
+    """No such object in an existing bucket. Recorded."""
+    return VisionError(Code.NOT_FOUND, f"Error opening file: {uri}.")
+
+
+def object_unreadable(uri: str) -> VisionError:
+    """No permission, or no such bucket. Recorded."""
+    return VisionError(Code.PERMISSION_DENIED, f"Error opening file: {uri}.")
+
+
+def gcs_path_malformed(uri: str) -> VisionError:
+    """A gcs_image_uri that is no gs:// URI. Recorded."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid GCS path specified: {uri}")
+
+
+def storage_unavailable(uri: str) -> VisionError:
+    """The storage behind a gs:// URI does not answer. Wording ours, after the recorded texts of unreachable URLs."""
+    return VisionError(Code.UNAVAILABLE, f"Error opening file: {uri}. The storage is not reachable currently.")
+
+
+def features_failed() -> VisionError:
+    """An annotator failed on this image; its traceback is in the log. Recorded."""
+    return VisionError(Code.INTERNAL, "Internal server error. Error processing features.")
+
+
+# ---- operations ----
+
+
+def output_not_writable(uri: str) -> VisionError:
+    """An operation whose results cannot be written. Recorded."""
+    return VisionError(Code.PERMISSION_DENIED, f"Error writing final output to: {uri}")
+
+
+def operation_not_found(name: str) -> VisionError:
+    """No operation of this name. Clients look for "Not found" in this case of letters; the rest is wording ours."""
+    return VisionError(Code.NOT_FOUND, f"Not found: operation {name}")
+
+
+def operation_cancelled() -> VisionError:
+    """What an operation that was cancelled ends with. Documented; wording ours."""
+    return VisionError(Code.CANCELLED, "The operation was cancelled.")
+
+
+def operation_name_malformed(name: str) -> VisionError:
+    """A name that is none of the four forms. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid operation name: {name}.")
+
+
+def page_token_malformed(token: str) -> VisionError:
+    """A page_token that no list answer gave. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid page_token: {token}.")
+
+
+def page_size_negative(size: int) -> VisionError:
+    """A page_size below zero. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid page_size: {size}. It must not be negative.")
+
+
+def pace_malformed(text: str) -> VisionError:
+    """An x-vision-emulator-pace that says nothing. Wording ours: the real service has no paces."""
+    return VisionError(
+        Code.INVALID_ARGUMENT,
+        f"Invalid x-vision-emulator-pace: {text!r}. Use auto, instant, polls:N, seconds:S, manual or never.",
+    )

@@ -1,0 +1,43 @@
+"""Every number of the API, with its unit and source. A limit is a constant here or it does not exist.
+
+Sources: *doc* is Google's documentation (quotas page, discovery document, proto comments), *recorded* a captured answer of the real
+service, *ours* a bound this program sets for its own sake.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIB: Final = 1024 * 1024
+
+# ---- annotation requests ----
+IMAGES_PER_CALL_MAX: Final = 16  # images:annotate; recorded: 17 images are refused
+IMAGES_PER_BATCH_MAX: Final = 2000  # images:asyncBatchAnnotate; doc
+FILES_PER_CALL_MAX: Final = 1  # files:annotate; doc
+PAGES_PER_CALL_MAX: Final = 5  # files:annotate; doc
+PAGES_PER_FILE_MAX: Final = 2000  # files:asyncBatchAnnotate; doc
+BATCH_SIZE_MAX: Final = 100  # responses per output file; doc
+BATCH_SIZE_DEFAULT: Final = 20  # doc
+RESULTS_DEFAULT: Final = 10  # Feature.max_results when unset; doc
+ASPECT_RATIOS_MAX: Final = 16  # crop hint ratios beyond it are ignored; doc
+
+# ---- pictures ----
+IMAGE_BYTES_MAX: Final = 20_000_000  # doc: 20 MB
+IMAGE_PIXELS_MAX: Final = 75_000_000  # recorded: larger ones are refused with a per-image error
+
+# ---- request bodies ----
+REQUEST_BYTES_MAX: Final = 41_943_040  # recorded: the front end names this number in its refusal (documented: 10 MB)
+TRANSPORT_BYTES_MAX: Final = 256 * MIB  # ours: above the API's own limit, so that the API's error is what a client sees
+
+# ---- labels of a request ----
+REQUEST_LABEL_CHARS_MAX: Final = 63  # keys and values; doc
+
+# ---- long-running operations; ours ----
+OPERATIONS_KEPT_MAX: Final = 10_000  # finished ones beyond it are forgotten, oldest first
+OPERATIONS_PAGE_MAX: Final = 1000  # ListOperations.page_size
+POLL_HELD_SECONDS_MAX: Final = 5.0  # pace auto: how long a poll is held for the work to finish
+DEADLINE_SLACK_SECONDS: Final = 0.5  # a held poll answers this long before its caller's own deadline
+WAIT_SECONDS_MAX: Final = 3600.0  # WaitOperation without a timeout
+
+# ---- the batch; ours ----
+JOURNAL_ENTRIES_MAX: Final = 10_000
