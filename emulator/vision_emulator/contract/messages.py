@@ -169,7 +169,7 @@ if TYPE_CHECKING:
     from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, Help, LocalizedMessage, QuotaFailure, ResourceInfo, RetryInfo
     from google.rpc.status_pb2 import Status
 
-    from vision_emulator.contract.vision_pb2 import *  # noqa: F403 - the generated stub of everything in vision.proto
+    from vision_emulator.contract.vision_pb2 import *
 else:
     for _name, _full in {
         "AnyMessage": "google.protobuf.Any",
