@@ -1,0 +1,364 @@
+"""Every option, written once: flag, variable, TOML key, ``--help``, ``vision-emulator config`` and the README's table derive from it.
+
+A later source wins over an earlier one: defaults, TOML file, environment, flags, keyword arguments. This is the only place that reads
+the environment. What changes while the server runs (faults, clock) is no configuration: it belongs to the control API.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final, NamedTuple, get_args, get_type_hints
+
+PREFIX: Final = "VISION_EMULATOR_"
+FILE_NAME: Final = "vision-emulator.toml"
+STORAGE_VARIABLE: Final = "STORAGE_EMULATOR_HOST"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+DRAIN_SECONDS_MAX: Final = 3600.0
+
+# A Kubernetes service or Docker link named vision-emulator puts these beside our own variables.
+SERVICE_LINK: Final = re.compile(r"SERVICE_(HOST|PORT)|SERVICE_PORT_|PORT_\d+_")
+
+
+class ConfigError(ValueError):
+    """An option that cannot be used; the text says which, where it was given, and what would do."""
+
+
+# ---- checks: what a value must be beside its type; ValueError with the end of a sentence ----
+
+
+def _port(value: int) -> None:
+    if not 0 <= value <= 65535:
+        raise ValueError(f"{value} is no port number; use 0 (a free one) to 65535")
+
+
+def _seconds(value: float) -> None:
+    if not 0 <= value <= DRAIN_SECONDS_MAX:
+        raise ValueError(f"{value:g} is out of range; use 0 to {DRAIN_SECONDS_MAX:g} seconds")
+
+
+def _url(value: str) -> None:
+    if not re.match(r"https?://[^/]", value):
+        raise ValueError(f"{value!r} is no URL; use for example http://localhost:4443")
+
+
+def _log_level(value: str) -> None:
+    if value not in LOG_LEVELS:
+        raise ValueError(f"{value!r} is no level; use one of {', '.join(LOG_LEVELS)}")
+
+
+def _project(value: str) -> None:
+    if not re.fullmatch(r"[a-z0-9.:-]+", value):
+        raise ValueError(f"{value!r} is no project id; use lower-case letters, digits and hyphens")
+
+
+def _content_type(value: str) -> None:
+    if not re.fullmatch(r"[\w.+-]+/[\w.+-]+(\s*;.*)?", value):
+        raise ValueError(f"{value!r} is no content type; use for example application/json")
+
+
+def _annotators(value: tuple[str, ...]) -> None:
+    if len(set(value)) < len(value):
+        raise ValueError(f"{','.join(value)} names an annotator twice")
+
+
+def _pace(value: str) -> None:
+    from vision_emulator.contract.errors import VisionError
+    from vision_emulator.core.operations import Pace
+
+    try:
+        Pace.parse(value)
+    except VisionError as wrong:
+        raise ValueError(f"{value!r} is no pace; use auto, instant, polls:N, seconds:S, manual or never") from wrong
+
+
+def _option(default: Any, help: str, metavar: str = "", check: Callable[[Any], None] | None = None) -> Any:  # noqa: A002 - argparse's word
+    return field(default=default, metadata={"help": help, "metavar": metavar, "check": check})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """How an emulator is to be; ConfigError when values are out of bounds or exclude each other.
+
+    A tuple is a list: repeat the flag, or separate by commas. ``None`` is unset.
+    """
+
+    host: str = _option("127.0.0.1", "address to listen on (0.0.0.0: every interface); HOST:PORT sets both", "HOST")
+    port: int = _option(8970, "the one port of REST, gRPC and Cloud Storage; 0 picks a free one", "PORT", _port)
+    grpc_port: int | None = _option(None, "a second port for gRPC only; 0 picks a free one", "PORT", _port)
+    rest_port: int | None = _option(None, "a second port for REST and Cloud Storage only; 0 picks a free one", "PORT", _port)
+    project: str = _option("vision-emulator", "project id in names of operations when the caller names none", "ID", _project)
+    storage: str | None = _option(
+        None,
+        f"use the Cloud Storage at this address, not the built-in one; unset: ${STORAGE_VARIABLE} when exported, else the built-in one",
+        "URL",
+        _url,
+    )
+    buckets: Path | None = _option(  # noqa: RUF009 - a dataclass field under another name
+        None, "folder to serve as buckets: FOLDER/bucket/object; unset: buckets live in memory", "FOLDER"
+    )
+    bucket: tuple[str, ...] = _option((), "bucket to make at start (a list)", "NAME")
+    auto_create_buckets: bool = _option(False, "make a bucket when it is first named, instead of answering that it is missing")
+    fixtures: tuple[Path, ...] = _option(
+        (), "folder of given answers: rules in YAML or JSON, or Vision's own output files (a list)", "FOLDER"
+    )
+    shipped_fixtures: bool = _option(True, "also know the documented answers for Google's sample images")
+    annotators: tuple[str, ...] = _option(
+        ("fixtures", "synthetic"),
+        "who looks at pictures, in order; per feature the first that claims it answers (a list)",
+        "NAME",
+        _annotators,
+    )
+    seed: int = _option(0, "what invented answers are derived from, together with the image's bytes", "N")
+    pace: str = _option("auto", "when operations are seen to be done: auto, instant, polls:N, seconds:S, manual or never", "PACE", _pace)
+    drain_seconds: float = _option(10.0, "how long accepted work may take to finish after SIGTERM, in seconds", "SECONDS", _seconds)
+    output_content_type: str = _option("application/octet-stream", "content type of written result files", "TYPE", _content_type)
+    log_level: str = _option("info", f"what is logged: {', '.join(LOG_LEVELS)}", "LEVEL", _log_level)
+
+    def __post_init__(self) -> None:
+        for option in OPTIONS.values():
+            try:
+                option.verify(getattr(self, option.name))
+            except ValueError as wrong:
+                raise ConfigError(f"{option.name}: {wrong}") from wrong
+        if self.storage is not None and self.buckets is not None:
+            raise ConfigError("storage and buckets exclude each other: the buckets are either at that address or in that folder")
+
+
+class Option:
+    """One field of Config as the outside sees it."""
+
+    def __init__(self, declared: Field[Any], hint: Any) -> None:
+        self.name = declared.name
+        self.flag = "--" + declared.name.replace("_", "-")
+        self.variable = PREFIX + declared.name.upper()
+        self.default = declared.default
+        self.help: str = declared.metadata["help"]
+        self.metavar: str = declared.metadata["metavar"]
+        self._check: Callable[[Any], None] | None = declared.metadata["check"]
+        members = [member for member in get_args(hint) if member not in (NoneType, Ellipsis)]
+        self.is_list = isinstance(self.default, tuple)
+        self.kind: type = members[0] if members else hint  # of one item, when it is a list
+
+    def verify(self, value: Any) -> None:
+        """ValueError when the value is out of bounds; the defaults and None are right by themselves."""
+        if self._check is not None and value is not None and value != self.default:
+            self._check(value)
+
+    def read(self, value: Any, folder: Path) -> Any:
+        """The value of this option from text or from a TOML or Python value; ValueError says why not. Paths start at ``folder``."""
+        if value is None and self.default is None:
+            return None
+        if not self.is_list:
+            read = self._read_one(value, folder)
+        elif isinstance(value, str):
+            read = tuple(self._read_one(item.strip(), folder) for item in value.split(",") if item.strip())
+        elif isinstance(value, list | tuple):
+            read = tuple(self._read_one(item, folder) for item in value)
+        else:
+            raise ValueError(f"{value!r} is no list")
+        self.verify(read)
+        return read
+
+    def _read_one(self, value: Any, folder: Path) -> Any:
+        if self.kind is Path and isinstance(value, str | Path) and str(value):
+            return folder / Path(value).expanduser()
+        if self.kind is bool and isinstance(value, str) and value.lower() in BOOLEANS:
+            return BOOLEANS[value.lower()]
+        if self.kind in (int, float) and isinstance(value, str | int | float) and not isinstance(value, bool):
+            try:
+                number = self.kind(value)
+            except (ValueError, OverflowError):
+                number = None
+            if number is not None and (isinstance(value, str) or number == value):  # 1.5 is no int
+                return number
+        elif isinstance(value, self.kind) and value != "":
+            return value
+        raise ValueError(f"{value!r} is no {NAMES_OF_KINDS[self.kind]}")
+
+
+BOOLEANS: Final = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+NAMES_OF_KINDS: Final = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    Path: "path",
+}
+_HINTS: Final = get_type_hints(Config)
+OPTIONS: Final = {declared.name: Option(declared, _HINTS[declared.name]) for declared in fields(Config)}
+
+
+class Loaded(NamedTuple):
+    """A configuration, where each value came from, and what the log should say about how it came to be."""
+
+    config: Config
+    origins: dict[str, str]
+    notes: tuple[str, ...]
+
+
+class _Source(NamedTuple):
+    values: Mapping[str, Any]
+    folder: Path  # relative paths start here
+    place: Callable[[str], str]  # key as given → how a person finds it
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    working_directory: Path | None = None,
+    **options: Any,
+) -> Loaded:
+    """The configuration from all sources; ConfigError names the option, the place it was given, and the nearest known name.
+
+    ``flags`` is what a parser prepared by ``add_flags`` found; ``options`` are keyword arguments and win over everything.
+    """
+    environ = os.environ if environ is None else environ  # noqa: TID251 - the one place that reads it
+    folder = working_directory or Path.cwd()
+    flags = {name: ",".join(value) if isinstance(value, list) else value for name, value in (flags or {}).items()}
+    chosen: dict[str, Any] = {}
+    origins = dict.fromkeys(OPTIONS, "default")
+    file = flags.pop("config", None) or environ.get(PREFIX + "CONFIG")
+    sources = (
+        _toml(folder, file),
+        _Source(_from_environment(environ), folder, lambda name: PREFIX + name.upper()),
+        _Source(flags, folder, lambda name: "--" + name.replace("_", "-")),
+        _Source(options, folder, lambda name: f"keyword argument {name}"),
+    )
+    for source in sources:
+        for name, value in _read(source):
+            chosen[name], origins[name] = value, source.place(name)
+    notes = []
+    endpoint = environ.get(STORAGE_VARIABLE)
+    if endpoint and "storage" not in chosen:
+        url = endpoint if "://" in endpoint else f"http://{endpoint}"
+        refusal = _why_not_storage(url, chosen)
+        if refusal:
+            notes.append(f"{STORAGE_VARIABLE}={endpoint} {refusal}")
+        else:
+            chosen["storage"], origins["storage"] = url, STORAGE_VARIABLE
+            notes.append(f"{STORAGE_VARIABLE}={endpoint} is exported: objects are read and written there")
+    try:
+        return Loaded(Config(**chosen), origins, tuple(notes))
+    except ConfigError as wrong:  # each value was right by itself
+        raise ConfigError(f"{wrong} (storage: {origins['storage']}; buckets: {origins['buckets']})") from wrong
+
+
+def _toml(folder: Path, name: str | None) -> _Source:
+    """The named file, or the one of the working directory when there is one; paths in it start at its own folder."""
+    path = folder / (name or FILE_NAME)
+    if name is None and not path.is_file():
+        return _Source({}, folder, str)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise ConfigError(f"{path}: {wrong.strerror}") from wrong
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise ConfigError(f"{path}: no TOML: {wrong}") from wrong
+    return _Source(values, path.parent, lambda key: f"{key} in {path}")
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    ours = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and name != PREFIX + "CONFIG"}
+    return {name.lower(): value for name, value in ours.items() if not SERVICE_LINK.match(name) and not value.startswith("tcp://")}
+
+
+def _read(source: _Source) -> Iterator[tuple[str, Any]]:
+    """The source's values as options; a host that carries a port yields both."""
+    for key, given in source.values.items():
+        option = OPTIONS.get(key)
+        if option is None:
+            near = get_close_matches(key, OPTIONS, n=1)
+            known = source.place(near[0]) if near else "vision-emulator config lists the options"
+            raise ConfigError(f"{source.place(key)} is no option" + (f"; did you mean {known}?" if near else f": {known}"))
+        try:
+            value = option.read(given, source.folder)
+            if key == "host":
+                value, port = split_address(value)
+                if port is not None:
+                    if "port" in source.values:
+                        raise ValueError(f"{given!r} names a port, and {source.place('port')} another")
+                    yield "port", OPTIONS["port"].read(port, source.folder)
+        except ValueError as wrong:
+            raise ConfigError(f"{source.place(key)}: {wrong}") from wrong
+        yield key, value
+
+
+def split_address(address: str) -> tuple[str, str | None]:
+    """Host and port of ``host``, ``host:port``, ``[v6]:port`` or a bare IPv6 address; None when it names no port."""
+    bracketed = re.fullmatch(r"\[(.+)\](?::(.+))?", address)
+    if bracketed:
+        return bracketed[1], bracketed[2]
+    host, colon, port = address.partition(":")
+    return (host, port) if colon and ":" not in port else (address, None)
+
+
+def _why_not_storage(url: str, chosen: Mapping[str, Any]) -> str:
+    """Why an exported storage address is left alone, as the end of a sentence; empty when it is used."""
+    from vision_emulator.storage.remote import names_this_server
+
+    if chosen.get("buckets") is not None:
+        return f"is left alone: buckets are served from {chosen['buckets']}"
+    host = chosen.get("host", OPTIONS["host"].default)
+    ports = (chosen.get("port", OPTIONS["port"].default), chosen.get("rest_port"))
+    if any(names_this_server(url, host, port) for port in ports if port):
+        return "is this very server: the built-in storage is used"
+    return ""
+
+
+# ---- how options look from outside ----
+
+
+def add_flags(parser: ArgumentParser, *names: str) -> None:
+    """Adds ``--config`` and a flag for each named option (all when none is named); what was not given is absent from the result."""
+    parser.add_argument(
+        "--config", metavar="FILE", default=SUPPRESS, help=f"TOML file of options; without it {FILE_NAME}, when there is one"
+    )
+    for option in (OPTIONS[name] for name in names or OPTIONS):
+        text = option.help + (f" [default: {shown(option.default)}]" if option.default not in (None, ()) else "")
+        if option.kind is bool:
+            parser.add_argument(option.flag, action=BooleanOptionalAction, default=SUPPRESS, help=text)
+        else:
+            action = "append" if option.is_list else "store"
+            parser.add_argument(option.flag, action=action, metavar=option.metavar, default=SUPPRESS, help=text.replace("%", "%%"))
+
+
+def shown(value: Any) -> str:
+    """A value as a person writes it on the command line."""
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def as_toml(loaded: Loaded) -> str:
+    """Every option with its value and where it came from, as a TOML file that gives the same configuration again."""
+    rows = []
+    for name, value in asdict(loaded.config).items():
+        rows.append((f"# {name} =" if value is None else f"{name} = {_toml_value(value)}", loaded.origins[name]))
+    width = max(len(row) for row, _ in rows)
+    return "".join(f"{row:<{width}}  # {origin}\n" for row, origin in rows)
+
+
+def _toml_value(value: Any) -> str:
+    import json
+
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)  # JSON's scalars are TOML's
+
+
+def as_markdown() -> str:
+    """The table of options for the README."""
+    rows = ["| Flag | Default | What it does |", "|---|---|---|"]
+    for option in OPTIONS.values():
+        flag = f"`{option.flag}`" if option.kind is bool else f"`{option.flag} {option.metavar}`"
+        default = f"`{shown(option.default)}`" if option.default not in (None, ()) else "—"
+        rows.append(f"| {flag} | {default} | {option.help} |")
+    return "\n".join(rows) + "\n"
