@@ -143,6 +143,18 @@ def http_rules(method: Any) -> list[Any]:
     return _http_rules(method_options(method.GetOptions().SerializeToString()))
 
 
+def operation_types(method: Any) -> tuple[str, str]:
+    """Full names of what a method's operation ends with and of its metadata; two empty strings when it answers no operation."""
+    options = method_options(method.GetOptions().SerializeToString())
+    info = options.Extensions[POOL.FindExtensionByName("google.longrunning.operation_info")]
+    package = method.containing_service.file.package
+
+    def full(name: str) -> str:
+        return name if "." in name or not name else f"{package}.{name}"
+
+    return full(info.response_type), full(info.metadata_type)
+
+
 def pack(message: Message) -> Any:
     """google.protobuf.Any around a message of our pool, typed with its full name."""
     wrapped = AnyMessage()
