@@ -219,6 +219,11 @@ def features_failed() -> VisionError:
     return VisionError(Code.INTERNAL, "Internal server error. Error processing features.")
 
 
+def given(code: Code, message: str) -> VisionError:
+    """The error that a user gave as the answer to an image: code and text are theirs."""
+    return VisionError(code, message)
+
+
 # ---- operations ----
 
 
