@@ -198,9 +198,11 @@ def match(verb: str, raw_path: str) -> Match | None:
 
 
 def _decoded(raw_path: str) -> str:
-    """The path with every escape but %2F undone, always encodable: what is no UTF-8 becomes U+FFFD."""
-    if not raw_path.isascii():
-        raw_path = raw_path.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    if "%" not in raw_path:
-        return raw_path
-    return unquote(raw_path.replace("%2F", "%252F").replace("%2f", "%252f"))
+    """The path with every escape undone but %2F."""
+    path = encodable(raw_path)
+    return unquote(path.replace("%2F", "%252F").replace("%2f", "%252f")) if "%" in path else path
+
+
+def encodable(text: str) -> str:
+    """The text as UTF-8 can hold it: bytes that were none, which servers hand on as lone surrogates, become U+FFFD."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
