@@ -13,6 +13,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from vision_emulator.contract import limits
@@ -21,6 +23,8 @@ from vision_emulator.contract.messages import AnnotateImageResponse, Feature, Im
 
 if TYPE_CHECKING:
     import PIL.Image
+
+ENTRY_POINTS: Final = "vision_emulator.annotators"  # the group under which packages declare their annotators
 
 # Which fields of AnnotateImageResponse answer a feature; the same table reads it backwards for given answers.
 FIELDS_OF_FEATURE: Final[dict[int, tuple[str, ...]]] = {
@@ -125,6 +129,15 @@ class PictureHeader:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server tells its annotators: the seed of invented answers, and where given answers are found."""
+
+    seed: int = 0
+    fixtures: tuple[Path, ...] = ()
+    shipped_fixtures: bool = True
+
+
 class Annotator(ABC):
     """Looks at one picture and fills in the features it knows.
 
@@ -133,6 +146,11 @@ class Annotator(ABC):
     """
 
     name: ClassVar[str]
+
+    @classmethod
+    def create(cls, settings: Settings) -> Self:  # noqa: ARG003 - a default for those that need no settings
+        """A new one for this server; override it to read the settings."""
+        return cls()
 
     def knows(self, uri: str) -> bool:  # noqa: ARG002 - a default for those that never do
         """Whether it answers for this URI without seeing the bytes; asked only when there are none."""
@@ -154,3 +172,12 @@ class Annotator(ABC):
 
     async def __aexit__(self, *exc: object) -> None:
         return None
+
+
+def load(names: Sequence[str], settings: Settings) -> list[Annotator]:
+    """New annotators by name, in this order, built-in and installed ones alike; LookupError names the known ones when one is unknown."""
+    found = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    for name in names:
+        if name not in found:
+            raise LookupError(f"no annotator is called {name!r}; installed are: {', '.join(sorted(found))}")
+    return [found[name].load().create(settings) for name in names]

@@ -104,6 +104,11 @@ def bad_request(violations: list[Violation]) -> VisionError:
     return VisionError(Code.INVALID_ARGUMENT, message, BadRequest(field_violations=fields))
 
 
+def body_not_allowed() -> VisionError:
+    """A body where the method takes none. Wording ours: the real front end refuses a GET with a body before any API sees it."""
+    return VisionError(Code.INVALID_ARGUMENT, "Invalid request: this method takes no body. Put its fields into the query.")
+
+
 def payload_too_large() -> VisionError:
     """The body is larger than the front end takes. Recorded."""
     return VisionError(Code.INVALID_ARGUMENT, f"Request payload size exceeds the limit: {limits.REQUEST_BYTES_MAX} bytes.")
@@ -117,6 +122,18 @@ def unimplemented(method: str) -> VisionError:
 def internal() -> VisionError:
     """A fault of the emulator itself; its traceback is in the log. Wording recorded from the real service's own faults."""
     return VisionError(Code.INTERNAL, "Internal error")
+
+
+def message_malformed(full_name: str) -> VisionError:
+    """Bytes over gRPC that are no message of the method's request type. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"The request is not a valid {full_name} message.")
+
+
+def body_encoding_unsupported(encoding: str) -> VisionError:
+    """A Content-Encoding other than gzip, or gzip that is broken. Wording ours."""
+    return VisionError(
+        Code.INVALID_ARGUMENT, f"The request body cannot be read: Content-Encoding {encoding!r} is unknown or its data broken."
+    )
 
 
 # ---- whole requests ----
@@ -209,6 +226,14 @@ def gcs_path_malformed(uri: str) -> VisionError:
     return VisionError(Code.INVALID_ARGUMENT, f"Invalid GCS path specified: {uri}")
 
 
+def url_not_accessible() -> VisionError:
+    """An http(s) image that cannot be fetched. Recorded."""
+    return VisionError(
+        Code.INVALID_ARGUMENT,
+        "The URL does not appear to be accessible by us. Please double check or download the content and pass it in.",
+    )
+
+
 def storage_unavailable(uri: str) -> VisionError:
     """The storage behind a gs:// URI does not answer. Wording ours, after the recorded texts of unreachable URLs."""
     return VisionError(Code.UNAVAILABLE, f"Error opening file: {uri}. The storage is not reachable currently.")
@@ -237,6 +262,11 @@ def operation_not_found(name: str) -> VisionError:
     return VisionError(Code.NOT_FOUND, f"Not found: operation {name}")
 
 
+def too_many_operations() -> VisionError:
+    """So much unfinished work that no more is taken. Wording ours: the real service queues."""
+    return VisionError(Code.RESOURCE_EXHAUSTED, f"{limits.OPERATIONS_KEPT_MAX} operations are unfinished already. Cancel some, or wait.")
+
+
 def operation_cancelled() -> VisionError:
     """What an operation that was cancelled ends with. Documented; wording ours."""
     return VisionError(Code.CANCELLED, "The operation was cancelled.")
@@ -245,6 +275,11 @@ def operation_cancelled() -> VisionError:
 def operation_name_malformed(name: str) -> VisionError:
     """A name that is none of the four forms. Wording ours."""
     return VisionError(Code.INVALID_ARGUMENT, f"Invalid operation name: {name}.")
+
+
+def operations_filter_malformed(text: str) -> VisionError:
+    """A ListOperations.filter beyond done:true and done:false. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid filter: {text}. Use done:true or done:false.")
 
 
 def page_token_malformed(token: str) -> VisionError:

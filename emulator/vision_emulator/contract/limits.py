@@ -41,3 +41,12 @@ WAIT_SECONDS_MAX: Final = 3600.0  # WaitOperation without a timeout
 
 # ---- the batch; ours ----
 JOURNAL_ENTRIES_MAX: Final = 10_000
+
+# ---- Cloud Storage ----
+OBJECT_NAME_BYTES_MAX: Final = 1024  # UTF-8; doc
+LIST_PAGE_MAX: Final = 1000  # entries of one page, and what a page holds when nothing is said; doc
+COMPOSE_SOURCES_MAX: Final = 32  # doc
+STORAGE_BATCH_CALLS_MAX: Final = 100  # calls inside one batch request; doc
+OBJECT_BYTES_MAX: Final = 1024 * MIB  # ours: one object, however it was uploaded or decompressed
+UPLOADS_OPEN_MAX: Final = 1000  # ours: resumable sessions kept; the oldest is dropped
+UPLOADS_BYTES_MAX: Final = 2048 * MIB  # ours: what all resumable sessions hold together; the oldest is dropped

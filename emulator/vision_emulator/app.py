@@ -1,0 +1,241 @@
+"""The composition root: a Config goes in, a running emulator comes out. Everything is put together here, and only here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final, NamedTuple, Self
+
+from aiohttp import web
+
+from vision_emulator.annotators import Settings, load
+from vision_emulator.config import Config
+from vision_emulator.control.clock import Chance, Clock, SystemClock
+from vision_emulator.control.journal import Journal
+from vision_emulator.core.annotate import ImageAnnotation
+from vision_emulator.core.batch import ImageBatch
+from vision_emulator.core.operations import Operations, Pace
+from vision_emulator.core.service import Vision
+from vision_emulator.storage import Storage
+from vision_emulator.storage.embedded import DirectoryStorage, EmbeddedStorage, MemoryStorage
+from vision_emulator.surfaces import rpc
+from vision_emulator.surfaces.control import ControlSurface
+from vision_emulator.surfaces.gcs import StorageSurface
+from vision_emulator.surfaces.port import BACKLOG, Port
+from vision_emulator.surfaces.rest import RestSurface
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS: Final = 1.0  # for answers that are being written when the server stops
+
+
+class Core(NamedTuple):
+    """The emulator without a socket: the API, and the buckets it reads and writes."""
+
+    vision: Vision
+    storage: Storage
+
+
+@asynccontextmanager
+async def core(config: Config, clock: Clock, chance: Chance) -> AsyncIterator[Core]:
+    """The API put together as configured; leaving the block stops its operations and lets its annotators and storage go."""
+    async with AsyncExitStack() as stack:
+        storage = await stack.enter_async_context(_storage(config, clock))
+        settings = Settings(config.seed, config.fixtures, config.shipped_fixtures)
+        annotators = [await stack.enter_async_context(annotator) for annotator in load(config.annotators, settings)]
+        annotation = ImageAnnotation(storage, annotators)
+        batch = ImageBatch(annotation, storage, config.output_content_type)
+        operations = await stack.enter_async_context(Operations(clock, chance, Pace.parse(config.pace), config.project))
+        yield Core(Vision(annotation, batch, operations, Journal(clock)), storage)
+
+
+def _storage(config: Config, clock: Clock) -> Storage:
+    if config.storage is not None:
+        from vision_emulator.storage.remote import RemoteStorage
+
+        return RemoteStorage(config.storage, clock)
+    if config.buckets is not None:
+        return DirectoryStorage(config.buckets, clock, config.bucket, auto_create=config.auto_create_buckets)
+    return MemoryStorage(clock, config.bucket, auto_create=config.auto_create_buckets)
+
+
+class Emulator:
+    """A running emulator: ``async with Emulator(config) as emulator``. Ready when entered; every surface answers then."""
+
+    def __init__(self, config: Config, clock: Clock | None = None, chance: Chance | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self._chance = chance or Chance()
+        self._stack = AsyncExitStack()
+        self._ports: list[Port] = []
+        self.address = ""  # host:port of everything
+        self.grpc_address = ""  # of the direct port, when one is configured
+        self.rest_address = ""
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self.vision, self.storage = await stack.enter_async_context(core(self.config, self.clock, self._chance))
+            http = await self._start_http(stack)
+            grpc_socket = await self._start_grpc(stack)
+            self.address = self._listen(stack, self.config.port, http, grpc_socket)
+            if self.config.rest_port is not None:
+                self.rest_address = self._listen(stack, self.config.rest_port, http, grpc_socket)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def url(self) -> str:
+        """The address as clients of REST and Cloud Storage want it."""
+        return f"http://{self.address}"
+
+    def reset(self) -> None:
+        """Back to how it was at the start: no operations, no journal, buckets as configured (a served folder keeps its files)."""
+        self.vision.operations.reset()
+        self.vision.operations.pace = Pace.parse(self.config.pace)
+        self.vision.journal.reset()
+        if isinstance(self.storage, MemoryStorage):
+            self.storage.reset(self.config.bucket)
+
+    async def drain(self, seconds: float) -> None:
+        """Takes no more connections and lets accepted work finish, at most so long."""
+        for port in self._ports:
+            port.close()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.vision.operations.drain()
+        except TimeoutError:
+            log.warning("%d operations were still running after %g s and were stopped", self.vision.operations.running, seconds)
+
+    async def _start_http(self, stack: AsyncExitStack) -> web.Server:
+        rest = RestSurface(self.vision)
+        control = ControlSurface(self.vision, self.clock, self.reset)
+        buckets = StorageSurface(self.storage) if isinstance(self.storage, EmbeddedStorage) else None
+
+        async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
+            path = request.raw_path
+            if rest.claims(path):
+                return await rest.handle(request)
+            if control.claims(path):
+                return await control.handle(request)
+            if buckets is not None and buckets.claims(path):
+                return await buckets.handle(request)
+            return await rest.handle(request)  # its page for unknown paths
+
+        server = web.Server(dispatch, access_log=None, auto_decompress=False, keepalive_timeout=75.0)
+        stack.push_async_callback(server.shutdown, CLOSE_SECONDS)
+        return server
+
+    async def _start_grpc(self, stack: AsyncExitStack) -> str:
+        """Starts the gRPC server on a private socket (and on its direct port); answers the socket's path."""
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vision-emulator-"))  # readable by its owner only
+        path = os.path.join(folder, "grpc")  # noqa: PTH118 - grpc wants text
+        server = rpc.server(self.vision)
+        server.add_insecure_port(f"unix:{path}")
+        if self.config.grpc_port is not None:
+            try:
+                port = server.add_insecure_port(_address(self.config.host, self.config.grpc_port))
+            except RuntimeError as failure:
+                raise OSError(f"the gRPC port {_address(self.config.host, self.config.grpc_port)} cannot be used: {failure}") from failure
+            self.grpc_address = _address(self.config.host, port)
+        await server.start()
+        stack.push_async_callback(server.stop, CLOSE_SECONDS)
+        return path
+
+    def _listen(self, stack: AsyncExitStack, port: int, http: web.Server, grpc_socket: str) -> str:
+        family = socket.AF_INET6 if ":" in self.config.host else socket.AF_INET
+        listener = socket.create_server((self.config.host, port), family=family, backlog=BACKLOG)
+        opened = Port(listener, http, grpc_socket)
+        self._ports.append(opened)
+        stack.callback(opened.close)
+        return _address(self.config.host, listener.getsockname()[1])
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class VisionEmulator:
+    """An emulator for a test or a program: ``with VisionEmulator() as emulator`` runs it in a thread with its own event loop,
+    ``async with`` in the running one.
+
+    Takes a Config, or the same options as keywords; unlike the command it listens on a free port unless told otherwise and reads
+    neither files nor environment. ``address`` is ``host:port``, ``url`` the same with ``http://``.
+    """
+
+    def __init__(self, config: Config | None = None, **options: Any) -> None:
+        if config is not None and options:
+            raise TypeError("give a Config or options, not both")
+        self._emulator = Emulator(config or Config(**{"port": 0, **options}))
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def address(self) -> str:
+        """host:port, once entered."""
+        return self._emulator.address
+
+    @property
+    def url(self) -> str:
+        """http://host:port, once entered."""
+        return self._emulator.url
+
+    @property
+    def emulator(self) -> Emulator:
+        """What runs; with ``with`` it belongs to another thread's loop."""
+        return self._emulator
+
+    def reset(self) -> None:
+        """Back to how it was at the start."""
+        if self._loop is None:
+            self._emulator.reset()
+        else:
+            asyncio.run_coroutine_threadsafe(self._reset(), self._loop).result()
+
+    async def _reset(self) -> None:
+        self._emulator.reset()
+
+    async def __aenter__(self) -> Self:
+        await self._emulator.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._emulator.__aexit__(*exc)
+
+    def __enter__(self) -> Self:
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)), name="vision-emulator", daemon=True)
+        self._thread.start()
+        ready.result()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        assert self._loop is not None
+        assert self._stop is not None
+        assert self._thread is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._thread = self._loop = self._stop = None
+
+    async def _run(self, ready: Future[None]) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            await self._emulator.__aenter__()
+        except BaseException as failure:  # noqa: BLE001 - handed to whoever entered and waits
+            ready.set_exception(failure)
+            return
+        ready.set_result(None)
+        try:
+            await self._stop.wait()
+        finally:
+            await self._emulator.__aexit__()

@@ -1,0 +1,169 @@
+"""One image: read it, ask for each feature the first annotator that claims it, merge the answers; a failure becomes the image's error."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from vision_emulator.annotators import FIELDS_OF_FEATURE, Annotator, Picture
+from vision_emulator.contract import errors, limits
+from vision_emulator.contract.errors import VisionError
+from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature
+from vision_emulator.core import validate
+from vision_emulator.storage import (
+    SCHEME,
+    AccessDenied,
+    Bucket,
+    BucketMissing,
+    GcsUri,
+    ObjectMissing,
+    ObjectTooLarge,
+    Storage,
+    StorageUnavailable,
+)
+
+log = logging.getLogger(__name__)
+
+# max_results does not apply to these (documented), or they are no list.
+_UNCUT = frozenset(
+    {
+        Feature.TEXT_DETECTION,
+        Feature.DOCUMENT_TEXT_DETECTION,
+        Feature.CROP_HINTS,
+        Feature.IMAGE_PROPERTIES,
+        Feature.SAFE_SEARCH_DETECTION,
+        Feature.PRODUCT_SEARCH,
+    }
+)
+_IN_A_MESSAGE = frozenset({Feature.WEB_DETECTION})  # a message of lists, each cut for itself
+
+
+class Reader:
+    """Reads the pictures of one call or batch; each bucket is looked up once."""
+
+    def __init__(self, storage: Storage, annotators: Sequence[Annotator]) -> None:
+        self._storage = storage
+        self._annotators = annotators
+        self._buckets: dict[str, Bucket] = {}
+
+    async def read(self, request: AnnotateImageRequest) -> Picture:
+        """The picture a request means, inline bytes before a URI (documented); VisionError when it cannot be had."""
+        if request.image.content:
+            if len(request.image.content) > limits.IMAGE_BYTES_MAX:
+                raise errors.image_too_many_bytes()
+            return Picture(request.image.content)
+        uri = validate.image_uri(request)
+        try:
+            return Picture(await self._bytes(uri, web=bool(request.image.source.image_uri)), uri)
+        except VisionError:
+            if any(annotator.knows(uri) for annotator in self._annotators):
+                return Picture(b"", uri)
+            raise
+
+    async def _bytes(self, uri: str, web: bool) -> bytes:
+        try:
+            where = GcsUri.parse(uri)
+        except ValueError:
+            raise (errors.url_not_accessible() if web and not uri.startswith(SCHEME) else errors.gcs_path_malformed(uri)) from None
+        try:
+            bucket = self._buckets.get(where.bucket)
+            if bucket is None:
+                bucket = self._buckets[where.bucket] = await self._storage.bucket(where.bucket)
+            return await bucket.read(where.object, limits.IMAGE_BYTES_MAX)
+        except ObjectMissing as missing:
+            raise errors.object_missing(uri) from missing
+        except (BucketMissing, AccessDenied) as denied:
+            raise errors.object_unreadable(uri) from denied
+        except ObjectTooLarge as large:
+            raise errors.image_too_many_bytes() from large
+        except StorageUnavailable as down:
+            log.warning("%s could not be read: %s", uri, down)
+            raise errors.storage_unavailable(uri) from down
+
+
+class ImageAnnotation:
+    """Annotates single images with the configured annotators, in their order."""
+
+    def __init__(self, storage: Storage, annotators: Sequence[Annotator]) -> None:
+        self._storage = storage
+        self._annotators = annotators
+
+    def reader(self) -> Reader:
+        """A fresh reader for one call or batch."""
+        return Reader(self._storage, self._annotators)
+
+    async def annotate(self, request: AnnotateImageRequest, reader: Reader, answered_by: Counter[str]) -> AnnotateImageResponse:
+        """The response for one image, its failure as the response's ``error``; counts in ``answered_by`` who answered how many features."""
+        response = AnnotateImageResponse()
+        try:
+            picture = await reader.read(request)
+            await self._ask(picture, request, response, answered_by)
+        except VisionError as failure:
+            response.error.CopyFrom(failure.image_status())
+        return response
+
+    async def _ask(
+        self, picture: Picture, request: AnnotateImageRequest, response: AnnotateImageResponse, answered_by: Counter[str]
+    ) -> None:
+        wanted = _distinct(request.features)
+        for annotator, features in self._route(picture, wanted):
+            try:
+                answer = await annotator.annotate(picture, features, request.image_context)
+            except VisionError:
+                raise
+            except Exception:  # a plug-in's bug is this image's error; the server and the other images live on
+                log.exception("annotator %s failed on %s", annotator.name, picture.uri or "an inline image")
+                raise errors.features_failed() from None
+            _merge(response, answer)
+            answered_by[annotator.name] += len(features)
+        _cut(response, wanted)
+
+    def _route(self, picture: Picture, wanted: Sequence[Feature]) -> list[tuple[Annotator, list[Feature]]]:
+        """Per annotator the features that it is the first to claim; a feature that nobody claims stays empty."""
+        left, routes = list(wanted), []
+        for annotator in self._annotators:
+            claimed = [feature for feature in left if annotator.claims(picture, feature.type)]
+            if claimed:
+                routes.append((annotator, claimed))
+                left = [feature for feature in left if not any(feature is taken for taken in claimed)]
+                if not left:
+                    break
+        return routes
+
+
+def _merge(response: AnnotateImageResponse, answer: AnnotateImageResponse) -> None:
+    """Takes over what an annotator found, except fields that one before it has filled: crop hints come with two features."""
+    for field, _ in response.ListFields():
+        if any(field is other for other, _ in answer.ListFields()):
+            kept = AnnotateImageResponse()
+            kept.CopyFrom(answer)
+            kept.ClearField(field.name)
+            answer = kept
+    response.MergeFrom(answer)
+
+
+def _distinct(features: Iterable[Feature]) -> list[Feature]:
+    """Each type once, with the largest max_results asked for; DOCUMENT_TEXT_DETECTION takes precedence over TEXT_DETECTION (documented)."""
+    by_type: dict[int, Feature] = {}
+    for feature in features:
+        known = by_type.get(feature.type)
+        if known is None or feature.max_results > known.max_results:
+            by_type[feature.type] = feature
+    if Feature.DOCUMENT_TEXT_DETECTION in by_type:
+        by_type.pop(Feature.TEXT_DETECTION, None)
+    return list(by_type.values())
+
+
+def _cut(response: AnnotateImageResponse, features: Iterable[Feature]) -> None:
+    """Cuts every list to its feature's max_results."""
+    for feature in features:
+        if feature.type in _UNCUT:
+            continue
+        most = feature.max_results if feature.max_results > 0 else limits.RESULTS_DEFAULT
+        (field,) = FIELDS_OF_FEATURE[feature.type]
+        value = getattr(response, field)
+        lists = [entries for _, entries in value.ListFields()] if feature.type in _IN_A_MESSAGE else [value]
+        for entries in lists:
+            if len(entries) > most:
+                del entries[most:]

@@ -1,0 +1,284 @@
+"""Long-running operations: work is done at once; what a client sees is a pure function of the record, the clock and the polls.
+
+An operation has one id and is reachable under all four forms of its name, because clients and Google's own pages mix them:
+``operations/ID``, ``projects/P/operations/ID``, ``projects/P/locations/L/operations/ID``, ``locations/L/operations/ID``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from google.protobuf.message import Message
+
+from vision_emulator.contract import errors, limits
+from vision_emulator.contract.errors import VisionError
+from vision_emulator.contract.messages import TYPE_URL, AnyMessage, Operation, OperationMetadata, Timestamp
+from vision_emulator.contract.methods import Method
+from vision_emulator.control.clock import Chance, Clock
+
+log = logging.getLogger(__name__)
+
+ID_DIGITS: Final = 16  # recorded: 16 lower-case hex digits
+_NAME: Final = re.compile(r"(?:projects/[^/]+/)?(?:locations/[^/]+/)?operations/(?P<id>[^/]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a client gets to see that an operation is done. ``number`` is N of polls:N, S of seconds:S."""
+
+    kind: str
+    number: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> Pace:
+        """Reads ``auto``, ``instant``, ``polls:N``, ``seconds:S``, ``manual`` or ``never``; VisionError for anything else."""
+        kind, colon, number = text.strip().partition(":")
+        if kind in ("auto", "instant", "manual", "never") and not colon:
+            return cls(kind)
+        if kind == "polls" and number.isascii() and number.isdigit():
+            return cls(kind, int(number))
+        if kind == "seconds":
+            try:
+                seconds = float(number)
+            except ValueError:
+                seconds = math.nan
+            if 0 <= seconds < math.inf:
+                return cls(kind, seconds)
+        raise errors.pace_malformed(text)
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """One operation: what was asked, how far it is, and how often it was looked at."""
+
+    name: str
+    method: Method
+    pace: Pace
+    created: float  # seconds since 1970, as all times here
+    updated: float
+    result: Message | VisionError | None = None  # None while the work goes on
+    polls: int = 0
+    revealed: bool = False  # pace manual: somebody said so
+    cancelled: bool = False
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    answered_by: dict[str, int] = field(default_factory=dict)  # annotator name → features it answered
+
+    @property
+    def id(self) -> str:
+        """The last part of the name."""
+        return self.name.rpartition("/")[2]
+
+    def visible(self, now: float) -> bool:
+        """Whether a client may see the result now. Once true it stays true."""
+        if self.result is None:
+            return False
+        if self.cancelled:
+            return True
+        match self.pace.kind:
+            case "polls":
+                return self.polls > self.pace.number
+            case "seconds":
+                return now >= self.created + self.pace.number
+            case "manual":
+                return self.revealed
+            case "never":
+                return False
+            case _:
+                return True
+
+    def view(self, name: str, now: float) -> Operation:
+        """What a client sees now, under the name it asked for."""
+        done = self.visible(now)
+        state = OperationMetadata.CANCELLED if self.cancelled else OperationMetadata.DONE if done else OperationMetadata.RUNNING
+        metadata = OperationMetadata(state=state, create_time=_timestamp(self.created), update_time=_timestamp(self.updated))
+        operation = Operation(name=name, metadata=_typed(self.method.operation_metadata, metadata), done=done)
+        if done:
+            if isinstance(self.result, VisionError):
+                operation.error.CopyFrom(self.result.status())
+            elif self.result is not None:
+                operation.response.CopyFrom(_typed(self.method.operation_response, self.result))
+        return operation
+
+
+class Operations:
+    """All operations of one server. An async context manager: leaving it stops what still runs."""
+
+    def __init__(self, clock: Clock, chance: Chance, pace: Pace, project: str) -> None:
+        self.pace = pace  # of calls that ask for none
+        self._clock = clock
+        self._chance = chance
+        self._project = project
+        self._records: dict[str, Record] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
+        self.stop()
+        if self._tasks is not None:
+            await self._tasks.__aexit__(kind, exc, traceback)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(list(self._records.values()))
+
+    def open_record(self, method: Method, parent: str, pace: Pace) -> Record:
+        """A new operation's record, named after its parent; it is not yet known to clients. VisionError when there are too many."""
+        self._forget_oldest()
+        now = self._clock.now()
+        name = f"{parent or f'projects/{self._project}'}/operations/{self._chance.hex(ID_DIGITS)}"
+        return Record(name, method, pace, created=now, updated=now)
+
+    async def start(self, record: Record, work: Coroutine[Any, Any, Message]) -> Operation:
+        """Starts the work and answers at once, not done and with nothing but the name (recorded); pace ``instant`` answers it done."""
+        assert self._tasks is not None, "operations are started inside `async with`"
+        self._records[record.id] = record
+        record.task = self._tasks.create_task(self._run(record, work), name=record.name)
+        if record.pace.kind == "instant":
+            await record.finished.wait()
+            return record.view(record.name, self._clock.now())
+        return Operation(name=record.name)
+
+    async def get(self, name: str, seconds_left: float | None = None) -> tuple[Operation, Record]:
+        """One poll: what is to be seen now.
+
+        A poll that would see the result if there were one (pace ``auto``, or the last of ``polls:N``) is held until the work is done,
+        at most 5 s and never past the caller's deadline.
+        """
+        record = self.find(name)
+        record.polls += 1
+        if record.pace.kind == "auto" or (record.pace.kind == "polls" and record.polls > record.pace.number):
+            await self._finished(record, _within(limits.POLL_HELD_SECONDS_MAX, seconds_left))
+        return record.view(name, self._clock.now()), record
+
+    async def wait(self, name: str, seconds: float | None, seconds_left: float | None = None) -> tuple[Operation, Record]:
+        """Holds until the operation is to be seen done, or these seconds or the caller's deadline are over; a wait counts as all polls."""
+        record = self.find(name)
+        if record.pace.kind == "polls":
+            record.polls = max(record.polls, int(record.pace.number) + 1)
+        allowed = _within(limits.WAIT_SECONDS_MAX if seconds is None else seconds, seconds_left)
+        try:
+            async with asyncio.timeout(allowed):
+                await record.finished.wait()
+                if record.pace.kind == "seconds":
+                    await self._clock.sleep(record.created + record.pace.number - self._clock.now())
+                elif not record.visible(self._clock.now()):
+                    await asyncio.Event().wait()  # manual or never: only time ends this
+        except TimeoutError:
+            pass  # the answer says how far it is
+        return record.view(name, self._clock.now()), record
+
+    def list(self, done: bool | None = None) -> list[Operation]:
+        """All operations kept, oldest first, each as a client sees it now; looking at the list is no poll."""
+        now = self._clock.now()
+        return [record.view(record.name, now) for record in self._records.values() if done is None or record.visible(now) == done]
+
+    def cancel(self, name: str) -> None:
+        """Stops the work; the operation ends CANCELLED unless a client could already see it done."""
+        record = self.find(name)
+        if record.visible(self._clock.now()):
+            return
+        record.cancelled = True
+        if record.result is not None:  # finished behind the curtain of its pace
+            self._finish(record, errors.operation_cancelled())
+        elif record.task is not None:
+            record.task.cancel()
+
+    def delete(self, name: str) -> None:
+        """Forgets the operation; its work goes on (documented: deleting says only that the client has lost interest)."""
+        del self._records[self.find(name).id]
+
+    def reveal(self, name: str) -> None:
+        """Lets clients see the result of an operation as soon as there is one, whatever its pace."""
+        self.find(name).pace = Pace("auto")
+
+    def find(self, name: str) -> Record:
+        """The record behind any of the four forms of a name; VisionError when the name is malformed or unknown."""
+        parts = _NAME.fullmatch(name)
+        if parts is None:
+            raise errors.operation_name_malformed(name)
+        record = self._records.get(parts["id"])
+        if record is None:
+            raise errors.operation_not_found(name)
+        return record
+
+    @property
+    def running(self) -> int:
+        """How many operations have work going on."""
+        return sum(record.result is None for record in self._records.values())
+
+    async def drain(self) -> None:
+        """Returns when no accepted work is left."""
+        while unfinished := [record for record in self._records.values() if record.result is None]:
+            await unfinished[0].finished.wait()
+
+    def stop(self) -> None:
+        """Cancels all work that still runs."""
+        for record in self._records.values():
+            if record.result is None and record.task is not None:
+                record.cancelled = True
+                record.task.cancel()
+
+    def reset(self) -> None:
+        """Stops all work and forgets every operation."""
+        self.stop()
+        self._records.clear()
+
+    async def _run(self, record: Record, work: Coroutine[Any, Any, Message]) -> None:
+        try:
+            result: Message | VisionError = await work
+        except VisionError as failure:
+            result = failure
+        except asyncio.CancelledError:
+            result = errors.operation_cancelled()
+        except Exception:  # a bug must not take the other operations with it
+            log.exception("%s failed", record.name)
+            result = errors.internal()
+        self._finish(record, result)
+
+    def _finish(self, record: Record, result: Message | VisionError) -> None:
+        record.result = result
+        record.updated = self._clock.now()
+        record.finished.set()
+
+    async def _finished(self, record: Record, seconds: float) -> None:
+        if not record.finished.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await record.finished.wait()
+            except TimeoutError:
+                pass  # the answer says that it is still running
+
+    def _forget_oldest(self) -> None:
+        if len(self._records) >= limits.OPERATIONS_KEPT_MAX:
+            oldest = next((record for record in self._records.values() if record.result is not None), None)
+            if oldest is None:
+                raise errors.too_many_operations()
+            del self._records[oldest.id]
+
+
+def _within(seconds: float, seconds_left: float | None) -> float:
+    """So long, but answering in time for the caller's deadline."""
+    if seconds_left is None:
+        return seconds
+    return max(0.0, min(seconds, seconds_left - limits.DEADLINE_SLACK_SECONDS))
+
+
+def _typed(full_name: str, message: Message) -> AnyMessage:
+    """An Any under the name its own API version gives the type; a beta's messages are v1's under another name."""
+    return AnyMessage(type_url=TYPE_URL + full_name, value=message.SerializeToString())
+
+
+def _timestamp(seconds: float) -> Timestamp:
+    whole, micros = divmod(round(seconds * 1e6), 1_000_000)
+    return Timestamp(seconds=whole, nanos=micros * 1000)

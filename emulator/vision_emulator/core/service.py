@@ -1,0 +1,173 @@
+"""The API: every call of either transport comes through ``Vision.call``; below it one method per RPC, in the proto's order."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from vision_emulator.contract import errors, limits
+from vision_emulator.contract.errors import VisionError
+from vision_emulator.contract.messages import (
+    AsyncBatchAnnotateImagesRequest,
+    AsyncBatchAnnotateImagesResponse,
+    BatchAnnotateImagesRequest,
+    BatchAnnotateImagesResponse,
+    CancelOperationRequest,
+    DeleteOperationRequest,
+    Empty,
+    GetOperationRequest,
+    ListOperationsRequest,
+    ListOperationsResponse,
+    Operation,
+    WaitOperationRequest,
+)
+from vision_emulator.contract.methods import Call
+from vision_emulator.control.journal import Journal
+from vision_emulator.core import validate
+from vision_emulator.core.annotate import ImageAnnotation
+from vision_emulator.core.batch import ImageBatch
+from vision_emulator.core.operations import Operations, Pace, Record
+
+log = logging.getLogger(__name__)
+
+PACE: Final = "x-vision-emulator-pace"  # asks a pace for this call's operation
+ANNOTATORS: Final = "x-vision-emulator-annotators"  # says in answers who annotated: fixtures=2,synthetic=1
+_SLEEPS_BEFORE_ITS_FIRST_POLL: Final = "gl-java/"  # up to 20 s, so pace auto gives it its answer at once
+
+
+class Vision:
+    """The Vision API over one storage, one set of annotators and one set of operations."""
+
+    def __init__(self, annotation: ImageAnnotation, batch: ImageBatch, operations: Operations, journal: Journal) -> None:
+        self.operations = operations
+        self.journal = journal
+        self._annotation = annotation
+        self._batch = batch
+        self._methods: Mapping[tuple[str, str], Callable[[Call, Any], Awaitable[Message]]] = {
+            ("ImageAnnotator", "BatchAnnotateImages"): self.batch_annotate_images,
+            ("ImageAnnotator", "AsyncBatchAnnotateImages"): self.async_batch_annotate_images,
+            ("Operations", "ListOperations"): self.list_operations,
+            ("Operations", "GetOperation"): self.get_operation,
+            ("Operations", "DeleteOperation"): self.delete_operation,
+            ("Operations", "CancelOperation"): self.cancel_operation,
+            ("Operations", "WaitOperation"): self.wait_operation,
+        }
+
+    async def call(self, call: Call) -> Message:
+        """The life of a request: noted, checked, answered. Nothing but VisionError comes out of it."""
+        with self.journal.entry(call):
+            answer = self._methods.get((call.method.service, call.method.name))
+            if answer is None:
+                raise errors.unimplemented(call.method.full_name)
+            try:
+                return await answer(call, call.request)
+            except VisionError:
+                raise
+            except Exception:
+                log.exception("%s failed", call.method.full_name)
+                raise errors.internal() from None
+
+    # ---- google.cloud.vision.v1.ImageAnnotator ----
+
+    async def batch_annotate_images(self, call: Call, request: BatchAnnotateImagesRequest) -> BatchAnnotateImagesResponse:
+        """Up to 16 images, answered inline and in order."""
+        validate.batch_annotate_images(request)
+        answered_by: Counter[str] = Counter()
+        reader = self._annotation.reader()
+        responses = [await self._annotation.annotate(element, reader, answered_by) for element in request.requests]
+        _disclose(call, answered_by)
+        return BatchAnnotateImagesResponse(responses=responses)
+
+    async def async_batch_annotate_images(self, call: Call, request: AsyncBatchAnnotateImagesRequest) -> Operation:
+        """Up to 2000 images, answered as files in Cloud Storage by an operation."""
+        validate.async_batch_annotate_images(request)
+        record = self._open_record(call, request.parent)
+
+        async def work() -> AsyncBatchAnnotateImagesResponse:
+            answered_by: Counter[str] = Counter()
+            try:
+                return await self._batch.run(request, answered_by)
+            finally:
+                record.answered_by = answered_by
+
+        return await self.operations.start(record, work())
+
+    # ---- google.longrunning.Operations ----
+
+    async def list_operations(self, call: Call, request: ListOperationsRequest) -> ListOperationsResponse:
+        """The operations kept, oldest first; ``filter`` understands ``done:true`` and ``done:false``."""
+        del call
+        return _page(self.operations.list(_done_filter(request.filter)), request)
+
+    async def get_operation(self, call: Call, request: GetOperationRequest) -> Operation:
+        """One poll."""
+        operation, record = await self.operations.get(request.name, call.deadline_seconds)
+        _disclose_result(call, operation, record)
+        return operation
+
+    async def delete_operation(self, call: Call, request: DeleteOperationRequest) -> Empty:
+        """Forgets an operation without stopping it."""
+        del call
+        self.operations.delete(request.name)
+        return Empty()
+
+    async def cancel_operation(self, call: Call, request: CancelOperationRequest) -> Empty:
+        """Stops an operation."""
+        del call
+        self.operations.cancel(request.name)
+        return Empty()
+
+    async def wait_operation(self, call: Call, request: WaitOperationRequest) -> Operation:
+        """Holds until the operation is done or the timeout is over."""
+        seconds = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else None
+        operation, record = await self.operations.wait(request.name, seconds, call.deadline_seconds)
+        _disclose_result(call, operation, record)
+        return operation
+
+    def _open_record(self, call: Call, parent: str) -> Record:
+        asked = call.metadata.get(PACE)
+        pace = Pace.parse(asked) if asked else self.operations.pace
+        if pace.kind == "auto" and _SLEEPS_BEFORE_ITS_FIRST_POLL in call.metadata.get("x-goog-api-client", ""):
+            pace = Pace("instant")
+        project = call.metadata.get("x-goog-user-project", "")
+        if not parent and project and "/" not in project:
+            parent = f"projects/{project}"
+        return self.operations.open_record(call.method, parent, pace)
+
+
+def _disclose(call: Call, answered_by: Mapping[str, int]) -> None:
+    if answered_by:
+        call.answer_metadata[ANNOTATORS] = ",".join(f"{name}={count}" for name, count in sorted(answered_by.items()))
+
+
+def _disclose_result(call: Call, operation: Operation, record: Record) -> None:
+    if operation.done:
+        _disclose(call, record.answered_by)
+
+
+def _done_filter(text: str) -> bool | None:
+    match text.replace(" ", "").replace("=", ":").lower():
+        case "":
+            return None
+        case "done:true":
+            return True
+        case "done:false":
+            return False
+        case _:
+            raise errors.operations_filter_malformed(text)
+
+
+def _page(operations: list[Operation], request: ListOperationsRequest) -> ListOperationsResponse:
+    """One page of a list; the token is the position of the next page."""
+    if request.page_size < 0:
+        raise errors.page_size_negative(request.page_size)
+    token = request.page_token
+    if token and not (token.isascii() and token.isdigit() and len(token) < 10):
+        raise errors.page_token_malformed(token)
+    start = int(token or 0)
+    end = start + min(request.page_size or limits.OPERATIONS_PAGE_MAX, limits.OPERATIONS_PAGE_MAX)
+    return ListOperationsResponse(operations=operations[start:end], next_page_token=str(end) if end < len(operations) else "")
