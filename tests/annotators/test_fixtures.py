@@ -295,7 +295,12 @@ FAULTS = {
     "a.yaml:2: broken YAML:": "- match: {uri: x}\n  - b\n",
     "a.json:3: broken JSON:": '[\n{"match": {}}\n{"match": {}}]',
     'a.json:3: unknown key "mach", did you mean "match"?': '[\n\t{"response": {"labelAnnotations": []},\n\t\t"mach": {}}]',
-    "a.json:2: ": '[{"match": {"uri": "x"},\n "response": {"labelAnnotations":\n [{"score": "high"}]}}]',
+    "a.json:3: Invalid value at 'label_annotations[1].score' (TYPE_FLOAT), \"high\"": (
+        '[{"match": {"uri": "x"}, "response": {"labelAnnotations":\n [{"mid": "/m/0"},\n {"score": "high"}]}}]'
+    ),
+    "a.yaml:4: Invalid value at 'safe_search_annotation.adult'": (
+        "- match: {uri: x}\n  response:\n    safeSearchAnnotation:\n      adult: LIKLY\n"
+    ),
     "a.json:1: this response has no context.uri": '{"responses": [{"labelAnnotations": []}]}',
 }
 

@@ -32,11 +32,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 import orjson
-from google.protobuf import json_format
 
 from vision_emulator.annotators import FIELDS_OF_FEATURE, Annotator, Picture
-from vision_emulator.contract.errors import Code, given
-from vision_emulator.contract.messages import POOL, AnnotateImageResponse, Feature, ImageContext
+from vision_emulator.contract import codec
+from vision_emulator.contract.errors import Code, VisionError, given
+from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 
 SUFFIXES: Final = (".json", ".yaml", ".yml")
 
@@ -57,7 +57,7 @@ class FixtureError(ValueError):
     """A rule that cannot be used; the text is ``file:line: what is wrong``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rule:
     """One given answer: what it matches, and either an error or the fields it answers with."""
 
@@ -65,7 +65,13 @@ class Rule:
     pattern: re.Pattern[str] | None = None  # when the uri has asterisks
     sha256: str = ""  # lower-case hex; empty: any
     error: tuple[Code, str] | None = None
-    fields: dict[str, AnnotateImageResponse] = field(default_factory=dict)  # by proto name: a response with this field and nothing else
+    fields: dict[str, bytes] = field(default_factory=dict)  # by proto name: a serialized response with this field and nothing else
+    features: frozenset[int] = field(init=False)  # what it answers; an error answers every feature there is
+    rank: int = field(init=False, default=0)  # its place among the rules of an annotator, best first
+
+    def __post_init__(self) -> None:
+        claimed = (feature for feature, names in CLAIMED_BY.items() if self.error or any(name in self.fields for name in names))
+        self.features = frozenset(claimed)
 
     @property
     def exact(self) -> bool:
@@ -75,10 +81,6 @@ class Rule:
     def fits(self, uri: str) -> bool:
         """Whether it matches this uri."""
         return self.pattern.fullmatch(uri) is not None if self.pattern else self.uri in ("", uri)
-
-    def claims(self, feature: int) -> bool:
-        """Whether it answers the feature; an error answers every feature there is."""
-        return any(self.error or name in self.fields for name in CLAIMED_BY.get(feature, ()))
 
 
 class Fixtures(Annotator):
@@ -94,17 +96,17 @@ class Fixtures(Annotator):
         sources = [*folders, shipped_folder()] if shipped else folders
         rules = [rule for source in sources for file in _rule_files(source) for rule in read_rules(file)]
         self.rules: Final = sorted(rules, key=lambda rule: (not rule.exact, 0 if rule.exact else -len(rule.uri)))
-        # Places in self.rules, best first, so that a picture looks at few of them.
-        self._by_uri: dict[str, list[int]] = {}
-        self._by_sha256: dict[str, list[int]] = {}
-        self._patterns: list[int] = []
-        for place, rule in enumerate(self.rules):
+        self._by_uri: dict[str, list[Rule]] = {}  # the usual case: one look-up, best first
+        self._by_sha256: dict[str, list[Rule]] = {}
+        self._patterns: list[Rule] = []
+        for rank, rule in enumerate(self.rules):
+            rule.rank = rank
             if rule.sha256:
-                self._by_sha256.setdefault(rule.sha256, []).append(place)
+                self._by_sha256.setdefault(rule.sha256, []).append(rule)
             elif rule.pattern:
-                self._patterns.append(place)
+                self._patterns.append(rule)
             else:
-                self._by_uri.setdefault(rule.uri, []).append(place)
+                self._by_uri.setdefault(rule.uri, []).append(rule)
 
     def knows(self, uri: str) -> bool:
         """Whether a rule names exactly this uri, whatever the bytes."""
@@ -112,33 +114,30 @@ class Fixtures(Annotator):
 
     def claims(self, picture: Picture, feature: int) -> bool:
         """Whether a rule that matches the picture answers the feature."""
-        return any(rule.claims(feature) for rule in self._matching(picture))
+        return any(feature in rule.features for rule in self._matching(picture))
 
     async def annotate(self, picture: Picture, features: Sequence[Feature], context: ImageContext) -> AnnotateImageResponse:  # noqa: ARG002
         """The given fields of the features asked for; VisionError when the rule for one of them gives an error."""
         matching = self._matching(picture)
-        chosen: dict[str, AnnotateImageResponse] = {}  # by field: features share fields, and each field is answered once
+        chosen: dict[str, bytes] = {}  # by field: features share fields, and each field is answered once
         for feature in sorted((feature.type for feature in features), key=_crop_hints_last):
-            rule = next((rule for rule in matching if rule.claims(feature)), None)
-            if rule is None:
-                continue
-            if rule.error:
-                raise given(*rule.error)
-            chosen |= {name: rule.fields[name] for name in FIELDS_OF_FEATURE[feature] if name in rule.fields}
-        answer = AnnotateImageResponse()
-        for part in chosen.values():
-            answer.MergeFrom(part)
-        return answer
+            for rule in matching:
+                if feature in rule.features:
+                    if rule.error:
+                        raise given(*rule.error)
+                    chosen |= {name: rule.fields[name] for name in FIELDS_OF_FEATURE[feature] if name in rule.fields}
+                    break
+        return AnnotateImageResponse.FromString(b"".join(chosen.values()))  # joined bytes are a merge, at half its price
 
     def _matching(self, picture: Picture) -> list[Rule]:
         """The rules that match, best first. The picture is hashed only when some rule asks for a hash."""
-        places = self._by_uri.get(picture.uri, [])
+        rules = self._by_uri.get(picture.uri, [])
         if self._patterns:
-            places = places + [place for place in self._patterns if self.rules[place].fits(picture.uri)]
+            rules = rules + [rule for rule in self._patterns if rule.fits(picture.uri)]
         if self._by_sha256 and picture.known:
-            hashed = self._by_sha256.get(picture.sha256, [])
-            places = sorted(places + [place for place in hashed if self.rules[place].fits(picture.uri)])
-        return [self.rules[place] for place in places]
+            hashed = [rule for rule in self._by_sha256.get(picture.sha256, []) if rule.fits(picture.uri)]
+            rules = sorted(rules + hashed, key=lambda rule: rule.rank)
+        return rules
 
 
 def _crop_hints_last(feature: int) -> bool:
@@ -211,14 +210,14 @@ def _parsed_yaml(text: str) -> Any:
 
 
 def _line(text: str, path: Place) -> int:
-    """The line of the deepest part of the path that is there. JSON is YAML, but for tabs and some control characters."""
+    """The line of the deepest part of the path that is there, in either spelling. JSON is YAML, but for tabs and control characters."""
     import yaml
 
     node: Any = yaml.compose("".join(char if char.isprintable() or char == "\n" else " " for char in text), yaml.SafeLoader)
     line = node.start_mark.line + 1 if node else 1
     for step in path:
         if isinstance(node, yaml.MappingNode):
-            pair = next(((key, value) for key, value in node.value if key.value == step), None)
+            pair = next(((key, value) for key, value in node.value if _spelling(key.value) == _spelling(str(step))), None)
         elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
             pair = (node.value[step], node.value[step])
         else:
@@ -227,6 +226,10 @@ def _line(text: str, path: Place) -> int:
             return line
         line, node = pair[0].start_mark.line + 1, pair[1]
     return line
+
+
+def _spelling(key: str) -> str:
+    return key.replace("_", "").lower()  # one for camelCase and snake_case
 
 
 # ---- rules ----
@@ -284,24 +287,19 @@ def _rule(entry: dict[str, Any], at: Place) -> Rule:
     return Rule(uri, pattern, sha256, error, fields)
 
 
-def _answer(response: dict[str, Any], at: Place) -> tuple[tuple[Code, str] | None, dict[str, AnnotateImageResponse]]:
+def _answer(response: dict[str, Any], at: Place) -> tuple[tuple[Code, str] | None, dict[str, bytes]]:
     """What an AnnotateImageResponse as JSON answers: its error, or its fields that answer features. Its context is nobody's answer."""
     if response.get("error") is not None:
         return _error(response["error"], (*at, "error")), {}
     _known_fields(response, AnnotateImageResponse.DESCRIPTOR, at)
-    fields = {}
-    for key, value in response.items():
-        name = FIELD_NAMES[key]
-        if name in ANSWER_FIELDS:
-            fields[name] = _message({key: value}, (*at, key))
-    return None, fields
-
-
-def _message(value: dict[str, Any], at: Place) -> AnnotateImageResponse:
     try:
-        return json_format.ParseDict(value, AnnotateImageResponse(), descriptor_pool=POOL)
-    except json_format.ParseError as wrong:
-        raise _Fault(at, str(wrong)) from wrong
+        fields = {FIELD_NAMES[key]: codec.from_json(AnnotateImageResponse, {key: value}) for key, value in response.items()}
+    except VisionError as wrong:
+        refused: Any = wrong.details[0]  # a BadRequest
+        first = refused.field_violations[0]
+        steps = re.findall(r"[^.\[\]]+", first.field)  # as in label_annotations[0].score
+        raise _Fault((*at, *(int(step) if step.isdecimal() else step for step in steps)), first.description) from wrong
+    return None, {name: part.SerializeToString() for name, part in fields.items() if name in ANSWER_FIELDS}
 
 
 def _error(value: Any, at: Place) -> tuple[Code, str]:
