@@ -85,9 +85,9 @@ def _option(default: Any, help: str, metavar: str = "", check: Callable[[Any], N
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """How an emulator is to be; ConfigError when values are out of bounds or exclude each other.
+    """How an emulator is to be; ConfigError when a value does not fit its option or two exclude each other.
 
-    A tuple is a list: repeat the flag, or separate by commas. ``None`` is unset.
+    A list is a repeated flag, a list or tuple in Python and TOML, or one text with commas. ``None`` is unset.
     """
 
     host: str = _option("127.0.0.1", "address to listen on (0.0.0.0: every interface); HOST:PORT sets both", "HOST")
@@ -125,7 +125,7 @@ class Config:
     def __post_init__(self) -> None:
         for option in OPTIONS.values():
             try:
-                option.verify(getattr(self, option.name))
+                object.__setattr__(self, option.name, option.read(getattr(self, option.name), Path()))
             except ValueError as wrong:
                 raise ConfigError(f"{option.name}: {wrong}") from wrong
         if self.storage is not None and self.buckets is not None:
@@ -147,11 +147,6 @@ class Option:
         self.is_list = isinstance(self.default, tuple)
         self.kind: type = members[0] if members else hint  # of one item, when it is a list
 
-    def verify(self, value: Any) -> None:
-        """ValueError when the value is out of bounds; the defaults and None are right by themselves."""
-        if self._check is not None and value is not None and value != self.default:
-            self._check(value)
-
     def read(self, value: Any, folder: Path) -> Any:
         """The value of this option from text or from a TOML or Python value; ValueError says why not. Paths start at ``folder``."""
         if value is None and self.default is None:
@@ -164,7 +159,8 @@ class Option:
             read = tuple(self._read_one(item, folder) for item in value)
         else:
             raise ValueError(f"{value!r} is no list")
-        self.verify(read)
+        if self._check is not None and read != self.default:  # a check may import what is not needed otherwise
+            self._check(read)
         return read
 
     def _read_one(self, value: Any, folder: Path) -> Any:

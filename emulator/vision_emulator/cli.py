@@ -1,0 +1,297 @@
+"""The command line, and the only printer: results go to standard output, what happens meanwhile to standard error.
+
+Exit codes: 0 when it went well, 1 when the thing asked about did not (an image failed, a server is not healthy), 2 when the command
+could not start (an option, a folder, a port, a missing package), with one line that says why.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from argparse import Action, ArgumentParser, Namespace
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from vision_emulator import config as configuration
+from vision_emulator.config import Config, ConfigError, Loaded
+
+if TYPE_CHECKING:
+    from asyncio import Event
+    from contextlib import AbstractAsyncContextManager, AsyncExitStack
+
+    from vision_emulator.app import Emulator
+    from vision_emulator.contract.messages import AnnotateImageResponse
+    from vision_emulator.core.service import Vision
+
+T = TypeVar("T")
+
+log = logging.getLogger("vision_emulator")
+
+PROGRAM: Final = "vision-emulator"
+ANNOTATE_OPTIONS: Final = ("fixtures", "shipped_fixtures", "annotators", "seed", "log_level")
+HEALTHCHECK_SECONDS: Final = 2.0
+PROGRESS_CELLS: Final = 24
+
+
+class CannotStart(Exception):
+    """The command cannot do its work; the text says why and what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and answers its exit code; SystemExit (0 or 2) for --help, --version and flags that do not parse."""
+    parser = _parser()
+    chosen, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.error(f"unknown argument {unknown[0]}{_did_you_mean(unknown[0], chosen.parser)}")
+    try:
+        return int(chosen.run(chosen))
+    except (ConfigError, CannotStart) as refusal:
+        print(f"{PROGRAM}: {refusal}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog=PROGRAM, description="Google Cloud Vision on your own machine.", allow_abbrev=False)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Any, help: str) -> ArgumentParser:  # noqa: A002 - argparse's word
+        added = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+        added.set_defaults(run=run, parser=added)
+        return added
+
+    configuration.add_flags(command("serve", _serve, "Run the emulator until it is told to stop."))
+    demo = command("demo", _demo, "Annotate twelve images end to end through Google's official client, and show every step.")
+    demo.add_argument("--output", metavar="FOLDER", default="demo-output", help="folder for the images and results [default: demo-output]")
+    annotate = command("annotate", _annotate, "Annotate image files and print the answer as JSON; no server is started.")
+    annotate.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    annotate.add_argument(
+        "--feature", action="append", metavar="TYPE", help="LABEL_DETECTION, FACE_DETECTION, … [default: labels and text]"
+    )
+    configuration.add_flags(annotate, *ANNOTATE_OPTIONS)
+    configuration.add_flags(command("config", _config, "Print every option, its value and where it came from, as TOML."))
+    healthcheck = command("healthcheck", _healthcheck, "Exit 0 when the emulator at --host and --port is ready, 1 when it is not.")
+    configuration.add_flags(healthcheck, "host", "port")
+    return parser
+
+
+class _Version(Action):
+    """argparse's own wants the text before it is asked for, and looking it up costs start-up time."""
+
+    def __call__(self, parser: ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(PROGRAM, version(PROGRAM))
+        parser.exit()
+
+
+def _did_you_mean(argument: str, parser: ArgumentParser) -> str:
+    near = get_close_matches(argument.partition("=")[0], parser._option_string_actions, n=1)  # noqa: SLF001 - argparse has no list of flags
+    return f"; did you mean {near[0]}?" if near else f"; see {parser.prog} --help"
+
+
+def _load(chosen: Namespace) -> Loaded:
+    """The configuration of a command, with logging set up as it says."""
+    flags = {name: value for name, value in vars(chosen).items() if name == "config" or name in configuration.OPTIONS}
+    loaded = configuration.load(flags)
+    logging.basicConfig(
+        stream=sys.stderr, level=loaded.config.log_level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
+    )
+    for note in loaded.notes:
+        log.info(note)
+    return loaded
+
+
+# ---- serve ----
+
+
+def _serve(chosen: Namespace) -> int:
+    import asyncio
+
+    asyncio.run(_serve_until_told(_load(chosen).config))
+    return 0
+
+
+async def _serve_until_told(config: Config) -> None:
+    """From start to a drained end. A second signal does not wait for accepted work."""
+    import asyncio
+    import signal
+    from contextlib import AsyncExitStack
+
+    from vision_emulator.app import Emulator
+
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def told() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told)
+    async with AsyncExitStack() as stack:
+        emulator = await _enter(stack, Emulator(config))
+        _say_ready(emulator, config)
+        await stop.wait()
+        log.info("stopping; accepted work may take %g s to finish", config.drain_seconds)
+        await _drain(emulator, config.drain_seconds, hurry)
+    log.info("stopped")
+
+
+async def _enter(stack: AsyncExitStack, started: AbstractAsyncContextManager[T]) -> T:
+    """What the context gives; CannotStart when something outside the program is in the way."""
+    import errno
+
+    from vision_emulator.annotators import UnknownAnnotator
+    from vision_emulator.annotators.fixtures import FixtureError
+    from vision_emulator.storage import StorageError
+
+    try:
+        return await stack.enter_async_context(started)
+    except OSError as failure:
+        advice = "; stop what listens there, or let --port 0 pick a free one" if failure.errno == errno.EADDRINUSE else ""
+        reason = str(failure) if failure.filename or not failure.strerror else failure.strerror
+        raise CannotStart(f"{reason}{advice}") from failure
+    except (StorageError, FixtureError, UnknownAnnotator) as failure:
+        raise CannotStart(str(failure)) from failure
+
+
+def _say_ready(emulator: Emulator, config: Config) -> None:
+    address = _reachable(emulator.address)
+    print(f"Ready on {emulator.address}: REST, gRPC{'' if config.storage else ', Cloud Storage'}")
+    if emulator.grpc_address:
+        print(f"  gRPC only: {emulator.grpc_address}")
+    if emulator.rest_address:
+        print(f"  REST only: {emulator.rest_address}")
+    print(f"  export VISION_EMULATOR_HOST={address}")
+    print(f"  export STORAGE_EMULATOR_HOST={config.storage or 'http://' + address}", flush=True)
+
+
+def _reachable(address: str) -> str:
+    """The address as a client on this machine dials it: a server on every interface is on localhost, too."""
+    host, _, port = address.rpartition(":")
+    return f"localhost:{port}" if host in ("0.0.0.0", "[::]") else address  # noqa: S104 - compared, not bound
+
+
+async def _drain(emulator: Emulator, seconds: float, hurry: Event) -> None:
+    import asyncio
+
+    async with asyncio.TaskGroup() as tasks:
+        draining = tasks.create_task(emulator.drain(seconds))
+        impatient = tasks.create_task(hurry.wait())
+        await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
+        draining.cancel()
+        impatient.cancel()
+
+
+# ---- demo ----
+
+
+def _demo(chosen: Namespace) -> int:
+    try:
+        from vision_emulator import demo
+    except ImportError as missing:
+        if not (missing.name or "").startswith("google"):
+            raise
+        raise CannotStart(
+            "the demo uses Google's official client, which is not installed: pip install 'vision-emulator[demo]'"
+        ) from missing
+    logging.basicConfig(stream=sys.stderr, level="WARNING", format="%(levelname)s %(message)s")
+    try:
+        demo.run(Path(chosen.output), print, _show_progress)
+    except OSError as failure:
+        raise CannotStart(str(failure)) from failure
+    return 0
+
+
+def _show_progress(done: int, total: int) -> None:
+    """A bar that grows in a terminal; a line for each step elsewhere."""
+    if sys.stdout.isatty():
+        filled = PROGRESS_CELLS * done // total
+        bar = "█" * filled + "·" * (PROGRESS_CELLS - filled)
+        print(f"\r  {bar} {done}/{total} images", end="\n" if done == total else "", flush=True)
+    else:
+        print(f"  {done}/{total} images", flush=True)
+
+
+# ---- annotate ----
+
+
+def _annotate(chosen: Namespace) -> int:
+    import asyncio
+
+    from vision_emulator.contract import codec
+    from vision_emulator.contract.messages import BatchAnnotateImagesResponse, Feature
+
+    known = [name for name in Feature.Type.keys() if name != "TYPE_UNSPECIFIED"]  # noqa: SIM118 - an enum wrapper, no dict
+    names = chosen.feature or ["LABEL_DETECTION", "TEXT_DETECTION"]
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise CannotStart(f"{name} is no feature; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"))
+    features = [Feature(type=name) for name in names]
+    responses = asyncio.run(_annotate_all(_load(chosen).config, chosen.images, features))
+    print(codec.encode(BatchAnnotateImagesResponse(responses=responses), pretty=True).decode())
+    return 1 if any(response.HasField("error") for response in responses) else 0
+
+
+async def _annotate_all(config: Config, paths: Sequence[Path], features: Sequence[Any]) -> list[AnnotateImageResponse]:
+    from contextlib import AsyncExitStack
+
+    from vision_emulator.app import core
+    from vision_emulator.control.clock import Chance, SystemClock
+
+    async with AsyncExitStack() as stack:
+        vision, _ = await _enter(stack, core(config, SystemClock(), Chance()))
+        return [await _annotate_one(vision, path, features) for path in paths]
+
+
+async def _annotate_one(vision: Vision, path: Path, features: Sequence[Any]) -> AnnotateImageResponse:
+    """The answer for one file, its path where a batch has the URI; a file that cannot be read is this image's error."""
+    import asyncio
+
+    from vision_emulator.contract.errors import Code
+    from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, BatchAnnotateImagesRequest, Image, Status
+    from vision_emulator.contract.methods import METHODS, Call
+
+    try:
+        content = await asyncio.to_thread(path.read_bytes)
+    except OSError as failure:
+        response = AnnotateImageResponse(error=Status(code=Code.NOT_FOUND, message=f"{path}: {failure.strerror}"))
+    else:
+        request = BatchAnnotateImagesRequest(requests=[AnnotateImageRequest(image=Image(content=content), features=features)])
+        method = METHODS["/google.cloud.vision.v1.ImageAnnotator/BatchAnnotateImages"]
+        response = (await vision.call(Call(method, request, {}))).responses[0]  # type: ignore[attr-defined]
+    response.context.uri = str(path)
+    return response
+
+
+# ---- config, healthcheck ----
+
+
+def _config(chosen: Namespace) -> int:
+    print(configuration.as_toml(_load(chosen)), end="")
+    return 0
+
+
+def _healthcheck(chosen: Namespace) -> int:
+    """Asks the server's health; needs neither a shell nor anything heavy, so that containers can ask often."""
+    import http.client
+
+    config = _load(chosen).config
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104 - where a server on every interface is found
+    connection = http.client.HTTPConnection(host, config.port, timeout=HEALTHCHECK_SECONDS)
+    try:
+        connection.request("GET", "/_emulator/health")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as failure:
+        print(f"{PROGRAM}: {host}:{config.port} does not answer: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        connection.close()
+    if status != http.client.OK:
+        print(f"{PROGRAM}: {host}:{config.port} answered with status {status}", file=sys.stderr)
+        return 1
+    return 0
