@@ -1,0 +1,155 @@
+"""What the Cloud Storage surface refuses: one exception, one catalogue, three ways to write it down.
+
+The texts of missing buckets and objects, preconditions, conflicts, hashes, ranges and offsets are the real service's; the others are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from xml.sax.saxutils import escape
+
+import orjson
+
+from vision_emulator.storage import (
+    AccessDenied,
+    BucketMissing,
+    ObjectMissing,
+    StorageError,
+    StorageUnavailable,
+)
+from vision_emulator.storage.embedded import BucketExists, BucketNotEmpty, NameRefused, PreconditionFailed
+
+JSON_TYPE: Final = "application/json; charset=UTF-8"
+TEXT_TYPE: Final = "text/html; charset=UTF-8"
+XML_TYPE: Final = "application/xml; charset=UTF-8"
+
+_XML_CODES: Final = {
+    "conditionNotMet": "PreconditionFailed",
+    "conflict": "Conflict",
+    "forbidden": "AccessDenied",
+    "invalid": "InvalidArgument",
+    "notFound": "NoSuchKey",
+    "notImplemented": "NotImplemented",
+    "requestedRangeNotSatisfiable": "InvalidRange",
+}
+
+
+class GcsError(Exception):
+    """A refusal: its HTTP status, the JSON API's reason, and a text for a person."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+    def json(self) -> bytes:
+        """The refusal as the JSON API writes it."""
+        detail = {"message": self.message, "domain": "global", "reason": self.reason}
+        return orjson.dumps({"error": {"code": self.status, "message": self.message, "errors": [detail]}})
+
+    def text(self) -> bytes:
+        """The refusal as a media download writes it."""
+        return self.message.encode()
+
+    def xml(self) -> bytes:
+        """The refusal as the XML API writes it."""
+        code = _XML_CODES.get(self.reason, "InternalError")
+        if self.message.startswith("The specified bucket"):
+            code = "NoSuchBucket"
+        return f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{escape(self.message)}</Message></Error>".encode()
+
+
+def invalid(message: str) -> GcsError:
+    """Something in the request cannot be read or is not allowed; the text says what and where."""
+    return GcsError(400, "invalid", message)
+
+
+def invalid_value(name: str, value: str) -> GcsError:
+    """A query parameter or field whose value means nothing."""
+    return invalid(f"Invalid value for {name}: {value[:100]!r}")
+
+
+def required(name: str) -> GcsError:
+    """A parameter or field that the call cannot do without."""
+    return GcsError(400, "required", f"Required parameter: {name}")
+
+
+def not_found(path: str) -> GcsError:
+    """A path of the storage API that names nothing."""
+    return GcsError(404, "notFound", f"Not Found: {path[:200]}")
+
+
+def object_missing(bucket: str, name: str) -> GcsError:
+    """No such object in an existing bucket."""
+    return GcsError(404, "notFound", f"No such object: {bucket}/{name}")
+
+
+def upload_missing() -> GcsError:
+    """No resumable session of this upload_id: never started, or dropped since."""
+    return GcsError(404, "notFound", "No such upload session. Start the upload again.")
+
+
+def upload_cancelled() -> GcsError:
+    """What the deletion of a resumable session answers."""
+    return GcsError(499, "clientClosedRequest", "Client Closed Request")
+
+
+def condition_not_met() -> GcsError:
+    """A precondition that does not hold."""
+    return GcsError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+
+
+def not_modified() -> GcsError:
+    """The object is the one that the reader knows already; an answer without a body."""
+    return GcsError(304, "notModified", "Not Modified")
+
+
+def hash_mismatch(kind: str, given: str, computed: str) -> GcsError:
+    """The uploaded bytes are not those whose hash the client sent."""
+    return invalid(f'Provided {kind} hash "{given[:100]}" doesn\'t match calculated {kind} hash "{computed}".')
+
+
+def range_not_satisfiable() -> GcsError:
+    """A range that begins behind the end of the object."""
+    return GcsError(416, "requestedRangeNotSatisfiable", "The requested range cannot be satisfied.")
+
+
+def too_large(bytes_max: int) -> GcsError:
+    """More bytes than this server takes for one object."""
+    return GcsError(413, "uploadTooLarge", f"The object is larger than {bytes_max} bytes, the most this server stores.")
+
+
+def not_implemented(what: str) -> GcsError:
+    """A part of the API that this server does not answer."""
+    return GcsError(501, "notImplemented", f"{what} not emulated.")
+
+
+def internal() -> GcsError:
+    """A fault of the emulator itself; its traceback is in the log."""
+    return GcsError(500, "backendError", "Backend Error")
+
+
+def of_storage(error: StorageError, method: str) -> GcsError:
+    """What happened in storage, as the API says it to a caller of this HTTP method."""
+    match error:
+        case BucketMissing():
+            return GcsError(404, "notFound", "The specified bucket does not exist.")
+        case ObjectMissing():
+            return GcsError(404, "notFound", f"No such object: {error}")
+        case PreconditionFailed(unchanged=True) if method in ("GET", "HEAD"):
+            return not_modified()
+        case PreconditionFailed():
+            return condition_not_met()
+        case BucketExists():
+            return GcsError(409, "conflict", "Your previous request to create the named bucket succeeded and you already own it.")
+        case BucketNotEmpty():
+            return GcsError(409, "conflict", "The bucket you tried to delete is not empty.")
+        case NameRefused():
+            return invalid(str(error))
+        case AccessDenied():
+            return GcsError(403, "forbidden", f"Access denied: {error}")
+        case StorageUnavailable():
+            return GcsError(503, "backendError", f"The storage cannot do this now: {error}")
+        case _:
+            return GcsError(500, "backendError", f"The storage failed: {error}")

@@ -1,0 +1,62 @@
+"""The Cloud Storage protocol on aiohttp's low-level server: reads a request whole, answers it whole."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from vision_emulator.contract.limits import OBJECT_BYTES_MAX
+from vision_emulator.control.clock import Chance
+from vision_emulator.storage.embedded import EmbeddedStorage
+from vision_emulator.surfaces.gcs import errors
+from vision_emulator.surfaces.gcs.errors import JSON_TYPE, GcsError
+from vision_emulator.surfaces.gcs.protocol import StorageProtocol
+
+_log = logging.getLogger(__name__)
+
+
+class StorageSurface:
+    """Serves embedded buckets to Cloud Storage clients. The server must be made with ``auto_decompress=False``."""
+
+    def __init__(self, storage: EmbeddedStorage, chance: Chance | None = None) -> None:
+        self._protocol = StorageProtocol(storage, chance or Chance())
+
+    def claims(self, raw_path: str) -> bool:
+        """Whether a path (as it came, percent-encoded) belongs to Cloud Storage."""
+        return self._protocol.claims(raw_path)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answers one request; a client that hangs up in the middle has changed nothing."""
+        headers = CIMultiDict(request.headers)
+        headers.setdefault("X-Forwarded-Proto", request.scheme)
+        try:
+            body = await _read(request)
+        except GcsError as error:
+            return web.Response(status=error.status, headers={"content-type": JSON_TYPE}, body=error.json())
+        except (ConnectionError, web.PayloadAccessError, web.RequestPayloadError) as error:
+            _log.info("%s %s broke off: %s", request.method, request.raw_path[:200], error)
+            refusal = errors.invalid("The request broke off before its end.")
+            return web.Response(status=refusal.status, headers={"content-type": JSON_TYPE}, body=refusal.json())
+        reply = await self._protocol.reply(request.method, request.raw_path, headers, body)
+        reason = "Resume Incomplete" if reply.status == 308 else None
+        if request.method == "HEAD":
+            return web.Response(status=reply.status, headers=reply.headers | {"content-length": str(len(reply.body))})
+        return web.Response(status=reply.status, reason=reason, headers=reply.headers, body=reply.body)
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    """The whole body; 413 as soon as it is known to be larger than any object may be."""
+    if (request.content_length or 0) > OBJECT_BYTES_MAX:
+        raise errors.too_large(OBJECT_BYTES_MAX)
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # the low-level server leaves this to its handler
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > OBJECT_BYTES_MAX:
+            raise errors.too_large(OBJECT_BYTES_MAX)
+    return b"".join(chunks)
