@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import orjson
 
@@ -33,10 +33,11 @@ def load_json(body: bytes) -> Any:
 
     Raises VisionError INVALID_ARGUMENT with the front end's text when it is not what the front end takes.
     """
+    body = body.removeprefix(BOM)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _forgiving(body.removeprefix(BOM))
+        return _forgiving(body)
 
 
 def _forgiving(body: bytes) -> Any:
@@ -46,8 +47,6 @@ def _forgiving(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         context = body[error.start : error.start + CONTEXT_CHARS].decode(errors="replace")
         raise _malformed(f"Encountered non UTF-8 code points.\n{context}\n^") from None
-    if not text.strip():
-        return {}
     return _Parser(text).document()
 
 
@@ -63,38 +62,41 @@ class _Parser:
         self.at = 0
 
     def document(self) -> Any:
-        value = self.value(self.token(), "", 0)
-        if self.token():
-            self.fail("Parsing terminated before end of input.")
+        char = self.peek()
+        if not char:
+            return {}
+        value = self.value(char, "", 0)
+        if self.peek():
+            raise self.failure("Parsing terminated before end of input.")
         return value
 
-    def value(self, token: str, key: str, depth: int) -> Any:
+    def value(self, char: str, key: str, depth: int) -> Any:
         """Any value; ``key`` is what it will be stored under, for the text about depth."""
-        if token in ("{", "["):
+        if char in ("{", "["):
             if depth >= DEPTH_MAX:
                 raise _malformed(f"Message too deep. Max recursion depth reached for key '{key}'")
             self.at += 1
-            return self.object(depth + 1) if token == "{" else self.array(key, depth + 1)
-        if token in ('"', "'"):
-            return self.string(token)
-        if token == "-" or token.isdecimal():
+            return self.object(depth + 1) if char == "{" else self.array(key, depth + 1)
+        if char in ('"', "'"):
+            return self.string(char)
+        if char and char in "-0123456789":
             return self.number()
         for word, meaning in _WORDS.items():
             if self.text.startswith(word, self.at):
                 self.at += len(word)
                 return meaning
-        if not _known(token):
-            self.starve("Expected a value.")
+        if not _known(char):
+            raise self.starved("Expected a value.")
         if len(self.text) - self.at < len("false"):  # it might have become a word: the real parser waits for more text first
-            self.fail("Unexpected token.", self.at)
-        self.fail("Unexpected token.")
+            raise self.failure("Unexpected token.", self.at)
+        raise self.failure("Unexpected token.")
 
     def object(self, depth: int) -> dict[str, Any]:
         members = {}
-        while (token := self.token()) != "}":
-            key = self.key(token)
+        while (char := self.peek()) != "}":
+            key = self.key(char)
             self.expect(":", "Expected : between key:value pair.")
-            members[key] = self.value(self.token(), key, depth)
+            members[key] = self.value(self.peek(), key, depth)
             if self.expect(",}", "Expected , or } after key:value pair.") == "}":
                 return members
         self.at += 1  # an empty object, or the comma before was the last
@@ -102,31 +104,35 @@ class _Parser:
 
     def array(self, key: str, depth: int) -> list[Any]:
         elements = []
-        while (token := self.token()) != "]":
-            if not _known(token):
-                self.starve("Expected a value or ] within an array.")
-            elements.append(self.value(token, key, depth))
+        while (char := self.peek()) != "]":
+            if not _known(char):
+                raise self.starved("Expected a value or ] within an array.")
+            elements.append(self.value(char, key, depth))
             if self.expect(",]", "Expected , or ] after array value.") == "]":
                 return elements
         self.at += 1
         return elements
 
-    def key(self, token: str) -> str:
+    def key(self, char: str) -> str:
         """An object's key, in quotes or bare; a bare key may not be a word that is a value."""
-        if token in ('"', "'"):
-            return self.string(token)
+        if char in ('"', "'"):
+            return self.string(char)
         bare = _KEY.match(self.text, self.at)
         if bare is None:
-            (self.fail if _known(token) else self.starve)("Expected an object key or }.")
+            raise self.refused(char, "Expected an object key or }.")
         self.at = bare.end()
         if bare[0] in _WORDS:
-            self.fail("Expected an object key or }.")
+            raise self.failure("Expected an object key or }.")
         return bare[0]
 
     def string(self, quote: str) -> str:
         """A string from its opening quote on; raw control characters are taken as they are."""
         plain, parts = _PLAIN[quote], []
         self.at += 1
+        end = self.text.find(quote, self.at)
+        if end >= 0 and self.text.find("\\", self.at, end) < 0:  # megabytes of base64 pass here
+            start, self.at = self.at, end + 1
+            return self.text[start:end]
         while True:
             run = plain.match(self.text, self.at)
             assert run is not None
@@ -135,9 +141,9 @@ class _Parser:
             escape = self.text[self.at : self.at + 2]
             if escape[:1] == quote:
                 self.at += 1
-                return parts[0] if len(parts) == 1 else "".join(parts)
+                return "".join(parts)
             if len(escape) < 2:
-                self.fail("Closing quote expected in string.", self.at)
+                raise self.failure("Closing quote expected in string.", self.at)
             if escape == "\\u":
                 parts.append(self.code_point())
             else:
@@ -149,26 +155,26 @@ class _Parser:
         code = self.hex(self.at, "Illegal hex string.")
         if 0xD800 <= code <= 0xDBFF:
             if len(self.text) - self.at < 12:
-                self.fail("Missing low surrogate.", self.at)
+                raise self.failure("Missing low surrogate.", self.at)
             if not self.text.startswith("\\u", self.at + 6):
-                self.fail("Missing low surrogate.")
+                raise self.failure("Missing low surrogate.")
             low = self.hex(self.at + 6, "Missing low surrogate.")
             if not 0xDC00 <= low <= 0xDFFF:
-                self.fail("Invalid low surrogate.")
-            code = 0x10000 + ((code & 0x3FF) << 10 | low & 0x3FF)
+                raise self.failure("Invalid low surrogate.")
+            code = 0x10000 + ((code - 0xD800) << 10) + low - 0xDC00
             self.at += 6
         elif 0xDC00 <= code <= 0xDFFF:
-            self.fail("Invalid unicode code point.")
+            raise self.failure("Invalid unicode code point.")
         self.at += 6
         return chr(code)
 
     def hex(self, start: int, cut_off: str) -> int:
         r"""The number of the \uXXXX at ``start``; ``cut_off`` is said when the text ends inside it."""
         if len(self.text) < start + 6:
-            self.fail(cut_off, self.at)
+            raise self.failure(cut_off, self.at)
         digits = _HEX.match(self.text, start + 2)
         if digits is None:
-            self.fail("Invalid escape sequence.")
+            raise self.failure("Invalid escape sequence.")
         return int(digits[0], 16)
 
     def number(self) -> int | float:
@@ -178,19 +184,19 @@ class _Parser:
         digits = match[0]
         unsigned = digits.removeprefix("-")
         if unsigned[:1] == "0" and len(unsigned) > 1 and not set(unsigned) & set(".eE"):
-            self.fail("Octal/hex numbers are not valid JSON values.")
+            raise self.failure("Octal/hex numbers are not valid JSON values.")
         try:
             number = float(digits)
         except ValueError:
-            self.fail("Unable to parse number.")
+            raise self.failure("Unable to parse number.") from None
         if math.isinf(number):
-            self.fail("Number exceeds the range of double.")
+            raise self.failure("Number exceeds the range of double.")
         self.at = match.end()
         if unsigned.isdecimal() and -(2**63) <= (integer := int(digits)) < 2**64:
             return integer
         return number
 
-    def token(self) -> str:
+    def peek(self) -> str:
         """The next character that is no white space, not consumed; empty at the end of the text."""
         space = _SPACE.match(self.text, self.at)
         assert space is not None
@@ -198,23 +204,27 @@ class _Parser:
         return self.text[self.at : self.at + 1]
 
     def expect(self, characters: str, message: str) -> str:
-        """The next token when it is one of ``characters``, consumed."""
-        token = self.token()
-        if not token or token not in characters:
-            (self.fail if _known(token) else self.starve)(message)
+        """The next character, white space apart, when it is one of ``characters``, consumed."""
+        char = self.peek()
+        if not char or char not in characters:
+            raise self.refused(char, message)
         self.at += 1
-        return token
+        return char
 
-    def starve(self, message: str) -> NoReturn:
-        """Refuses what is no token at all, or the end of the text: the real parser has let go of all that came before."""
-        self.fail(message if self.at < len(self.text) else f"Unexpected end of string. {message}", self.at)
+    def refused(self, char: str, message: str) -> VisionError:
+        """What is said of a token in the wrong place, or of what is no token."""
+        return self.failure(message) if _known(char) else self.starved(message)
 
-    def fail(self, message: str, begin: int = 0) -> NoReturn:
-        """Refuses the text here: the message, the text around, not before ``begin``, and a caret under the place."""
+    def starved(self, message: str) -> VisionError:
+        """What is said of no token at all, or of the end of the text: the real parser has let go of all that came before."""
+        return self.failure(message if self.at < len(self.text) else f"Unexpected end of string. {message}", self.at)
+
+    def failure(self, message: str, begin: int = 0) -> VisionError:
+        """What is said of this place: the message, the text around it but not before ``begin``, and a caret."""
         start = max(begin, self.at - CONTEXT_CHARS)
-        raise _malformed(f"{message}\n{self.text[start : self.at + CONTEXT_CHARS]}\n{' ' * (self.at - start)}^")
+        return _malformed(f"{message}\n{self.text[start : self.at + CONTEXT_CHARS]}\n{' ' * (self.at - start)}^")
 
 
-def _known(token: str) -> bool:
+def _known(char: str) -> bool:
     """Whether a token of the grammar can begin with this character."""
-    return token != "" and (token in "\"'{}[]:,-_$" or token.isascii() and token.isalnum())
+    return bool(char) and (char in "\"'{}[]:,-_$" or (char.isascii() and char.isalnum()))
