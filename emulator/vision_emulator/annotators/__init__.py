@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -43,7 +44,7 @@ FIELDS_OF_FEATURE: Final[dict[int, tuple[str, ...]]] = {
 }
 
 # Decoders that may see untrusted bytes: the formats that Vision documents. Pillow would otherwise try a dozen others.
-FORMATS: Final = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "ICO", "TIFF")
+FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "ICO", "TIFF")
 
 
 class Picture:
@@ -68,7 +69,7 @@ class Picture:
 
     @cached_property
     def header(self) -> PictureHeader:
-        """Format and size, read without decoding the pixels; VisionError (Bad image data., or too many pixels) when there is no image."""
+        """Format and size, read without decoding the pixels; VisionError for what is no image, cut off, or too large."""
         with self._open() as image:
             return PictureHeader(image.format or "", image.width, image.height)
 
@@ -79,45 +80,73 @@ class Picture:
 
     @cached_property
     def thumbnail(self) -> PIL.Image.Image:
-        """An RGB copy of at most 256 pixels a side, transparency laid on white; shared by all features, so leave it as it is.
+        """An RGB copy of at most 128 pixels a side, the first frame, transparency laid on white; shared by all, so leave it as it is.
 
-        VisionError (Bad image data.) when the bytes cannot be decoded to the end. CPU work: call it off the event loop.
+        VisionError as ``header``, and when the pixels cannot be decoded to the end. CPU work: call it off the event loop.
         """
-        from PIL import Image
+        with self._open() as image, _decoding():
+            return _rgb(_shrunk(image))
 
-        with self._open() as image:
-            image.draft("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-            try:
-                image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR, reducing_gap=1.0)
-                if image.mode.startswith("I;16"):  # a plain convert() would clip 16 bits to 8
-                    return image.point(lambda value: value / 257, "L").convert("RGB")
-                if "A" in image.getbands() or "transparency" in image.info:
-                    ground = Image.new("RGBA", image.size, "white")
-                    ground.alpha_composite(image.convert("RGBA"))
-                    return ground.convert("RGB")
-                return image.convert("RGB")
-            except (OSError, SyntaxError, ValueError) as broken:
-                raise bad_image_data() from broken
+    @contextmanager
+    def _open(self) -> Iterator[PIL.Image.Image]:
+        """The image with its header read. Formats are named and loaded here: Pillow would otherwise try dozens on untrusted bytes."""
+        from PIL import IcoImagePlugin, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - they register themselves
 
-    def _open(self) -> PIL.Image.Image:
-        import warnings
-
-        from PIL import Image
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
-                image = Image.open(io.BytesIO(self.data), formats=FORMATS)
-        except Image.DecompressionBombError as bomb:
-            raise image_too_many_pixels() from bomb
-        except (OSError, SyntaxError, ValueError) as broken:
-            raise bad_image_data() from broken
-        if image.width * image.height > limits.IMAGE_PIXELS_MAX:
-            raise image_too_many_pixels()
-        return image
+        stream = io.BytesIO(self.data)
+        with _decoding():
+            image = Image.open(stream, formats=FORMATS)
+        with image:
+            if image.width * image.height > limits.IMAGE_PIXELS_MAX:
+                raise image_too_many_pixels()
+            mark = END_MARKS.get(image.format or "")
+            if mark and self.data.rfind(mark, stream.tell()) < 0:  # from where the header ended: embedded previews have their own end
+                raise bad_image_data()
+            yield image
 
 
-THUMBNAIL_SIDE: Final = 256
+# What must stand somewhere after the header of a complete file: the end-of-image marker, which compressed pixels cannot contain.
+END_MARKS: Final = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
+THUMBNAIL_SIDE: Final = 128
+# What Pillow's decoders raise on broken bytes, found by feeding them such.
+BROKEN: Final = (OSError, SyntaxError, ValueError, UserWarning)  # the last where the process turns warnings into errors
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Turns what decoders raise into the image's error."""
+    from PIL import Image
+
+    try:
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
+        raise image_too_many_pixels() from bomb
+    except BROKEN as broken:
+        raise bad_image_data() from broken
+
+
+def _shrunk(image: PIL.Image.Image) -> PIL.Image.Image:
+    """The image cut down to THUMBNAIL_SIDE, 16-bit greys to 8 bits.
+
+    A JPEG is decoded at a fraction of its size, down to half of THUMBNAIL_SIDE: that is several times as fast.
+    """
+    from PIL import Image
+
+    image.draft("RGB", (THUMBNAIL_SIDE // 2, THUMBNAIL_SIDE // 2))
+    coarse_first = None if image.mode.startswith("I;16") else 1.0  # Pillow has no fast reduction of 16 bits
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR, reducing_gap=coarse_first)
+    if image.mode.startswith("I"):  # a plain convert() would cut at 255 what it should divide
+        return image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    return image
+
+
+def _rgb(image: PIL.Image.Image) -> PIL.Image.Image:
+    from PIL import Image
+
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image.convert("RGB")
+    ground = Image.new("RGBA", image.size, "white")
+    ground.alpha_composite(image.convert("RGBA"))
+    return ground.convert("RGB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +203,14 @@ class Annotator(ABC):
         return None
 
 
+class UnknownAnnotator(LookupError):
+    """No installed package declares an annotator of this name."""
+
+
 def load(names: Sequence[str], settings: Settings) -> list[Annotator]:
-    """New annotators by name, in this order, built-in and installed ones alike; LookupError names the known ones when one is unknown."""
+    """New annotators by name, in this order, built-in and installed ones alike; UnknownAnnotator names the installed ones."""
     found = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     for name in names:
         if name not in found:
-            raise LookupError(f"no annotator is called {name!r}; installed are: {', '.join(sorted(found))}")
+            raise UnknownAnnotator(f"no annotator is called {name!r}; installed are: {', '.join(sorted(found))}")
     return [found[name].load().create(settings) for name in names]

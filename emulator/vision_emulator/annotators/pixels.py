@@ -6,6 +6,7 @@ All of it works on a thumbnail shrunk to a square of 64 by 64; there the map of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from vision_emulator.annotators.geometry import Box
@@ -23,6 +24,7 @@ CLUSTERS: Final = 16  # colours told apart
 COLORS_MAX: Final = 10  # colours answered; recorded
 CONFIDENCE_MAX: Final = 0.79999995  # of a crop hint; recorded
 CENTRE_BIAS: Final = 0.2  # how much less the rim counts than the centre when a crop is placed
+BOX3: Final = (1, 1, 1)
 BLUR: Final = (1, 6, 15, 20, 15, 6, 1)  # binomial
 
 
@@ -41,39 +43,29 @@ def attention(pixels: npt.NDArray[np.uint8]) -> Attention:
     """
     import numpy as np
 
-    red, green, blue = (pixels[..., channel].astype(np.float32) for channel in range(3))
-    planes = np.stack(((red + green + blue) / 3, red - green, (red + green) / 2 - blue))
+    red, green, blue = np.moveaxis(pixels.astype(np.float32), 2, 0)
+    planes = np.stack((red + green + blue, 1.5 * (red - green), 0.75 * (red + green) - 1.5 * blue))
     if np.ptp(planes, axis=(1, 2)).max() < 1:
         return np.full((SIDE, SIDE), 256)
     spectrum = np.fft.rfft2(planes)
-    size = np.abs(spectrum) + 1e-3
-    height = np.log(size)
-    surprise = np.square(np.fft.irfft2(spectrum / size * np.exp(height - _box3(height)), s=(SIDE, SIDE)))
-    contrast = planes.std(axis=(1, 2))
-    seen = np.sqrt(_blurred(np.tensordot(contrast, surprise, axes=1)))
+    height = np.log(np.abs(spectrum) + 1)
+    expected = low_pass(SIDE, BOX3) @ height @ low_pass(SIDE // 2 + 1, BOX3).T
+    surprise = np.square(np.fft.irfft2(spectrum * np.exp(-expected))).T @ planes.std(axis=(1, 2))
+    seen = np.sqrt(low_pass(SIDE, BLUR) @ surprise.T @ low_pass(SIDE, BLUR).T)
     levels: Attention = 1 + np.rint(seen * (255 / seen.max())).astype(np.int64)
     return levels
 
 
-def _box3(planes: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """The mean of each place and its eight neighbours; the rim repeats itself."""
+@cache
+def low_pass(length: int, weights: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """The matrix that gives each of ``length`` values the weighted mean of its neighbourhood; the ends repeat themselves."""
     import numpy as np
 
-    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    mean: npt.NDArray[np.floating[Any]] = (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9
-    return mean
-
-
-def _blurred(plane: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """The plane through a binomial low-pass, rows then columns; the rim repeats itself."""
-    import numpy as np
-
-    reach = len(BLUR) // 2
-    for _ in range(2):
-        padded = np.pad(plane, ((reach, reach), (0, 0)), mode="edge")
-        plane = np.sum([weight * padded[at : at + SIDE] for at, weight in enumerate(BLUR)], axis=0).T / sum(BLUR)
-    return plane
+    matrix = np.zeros((length, length), np.float32)
+    rows = np.arange(length)
+    for offset, weight in enumerate(weights, -(len(weights) // 2)):
+        np.add.at(matrix, (rows, np.clip(rows + offset, 0, length - 1)), weight / sum(weights))
+    return matrix
 
 
 def dominant_colors(pixels: npt.NDArray[np.uint8], seen: Attention) -> dict[str, Any]:
@@ -86,15 +78,18 @@ def dominant_colors(pixels: npt.NDArray[np.uint8], seen: Attention) -> dict[str,
 
     octree = Image.fromarray(pixels).quantize(CLUSTERS, method=Image.Quantize.FASTOCTREE)
     cluster = np.asarray(octree).ravel()
-    count = np.bincount(cluster, minlength=CLUSTERS)
-    weight = np.bincount(cluster, weights=seen.ravel(), minlength=CLUSTERS)
-    sums = np.stack([np.bincount(cluster, weights=pixels[..., channel].ravel(), minlength=CLUSTERS) for channel in range(3)])
-    found = sorted((at for at in range(len(count)) if count[at]), key=lambda at: (-weight[at], at))[:COLORS_MAX]
-    colors = []
-    for at in found:
-        red, green, blue = (round(float(sums[channel, at] / count[at])) for channel in range(3))
-        score, share = float(weight[at] / seen.sum()), float(count[at] / cluster.size)
-        colors.append({"color": {"red": red, "green": green, "blue": blue}, "score": score, "pixel_fraction": share})
+    weights = (seen, pixels[..., 0], pixels[..., 1], pixels[..., 2])
+    count = np.bincount(cluster)
+    attended, *sums = (np.bincount(cluster, weight.ravel()) for weight in weights)
+    found = np.flatnonzero(count)
+    found = found[np.argsort(-attended[found], kind="stable")][:COLORS_MAX]
+    means = np.rint(np.stack(sums, axis=1)[found] / count[found, None]).tolist()
+    scores = (attended[found] / attended.sum()).tolist()
+    shares = (count[found] / cluster.size).tolist()
+    colors = [
+        {"color": {"red": red, "green": green, "blue": blue}, "score": score, "pixel_fraction": share}
+        for (red, green, blue), score, share in zip(means, scores, shares, strict=True)
+    ]
     return {"dominant_colors": {"colors": colors}}
 
 

@@ -6,6 +6,8 @@ plain strings for text that was invented.
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -49,67 +51,75 @@ def annotation(blocks: Sequence[Block], size: tuple[int, int], language: Languag
     """
     if not blocks:
         return {}
-    page = _Page(language, confidences, last=blocks[-1][-1][-1][-1])
+    page = _Page(language, confidences)
     tree = [page.block(block) for block in blocks]
-    text = "".join(page.spelled)
-    whole = {"locale": language.code, "description": text, "bounding_poly": Box.around(box for _, box in page.words).poly()}
-    words = [{"description": word, "bounding_poly": box.poly()} for word, box in page.words]
-    page_tree = page.rated({"property": page.languages, "width": size[0], "height": size[1], "blocks": tree}, page.sureness)
+    del tree[-1]["paragraphs"][-1]["words"][-1]["symbols"][-1]["property"]  # its break, which is also what was spelled last
+    text = "".join(page.spelled[:-1])
+    whole = {"locale": language.code, "description": text, "bounding_poly": Box.around(word.box for word in page.words).poly()}
+    words = [{"description": word.text, "bounding_poly": word.box.poly()} for word in page.words]
+    page_tree = page.rated({"property": page.languages, "width": size[0], "height": size[1], "blocks": tree}, page.words)
     return {"text_annotations": [whole, *words], "full_text_annotation": {"pages": [page_tree], "text": text}}
 
 
 class _Page:
     """Builds the tree from the leaves up, and notes every word and the whole spelling on the way."""
 
-    def __init__(self, language: Language, confidences: bool, last: Word) -> None:
+    def __init__(self, language: Language, confidences: bool) -> None:
         self.languages = {"detected_languages": [{"language_code": language.code, "confidence": language.confidence}]}
-        self.words: list[tuple[str, Box]] = []
+        self.words: list[Symbol] = []  # each as if it were one symbol
         self.spelled: list[str] = []
-        self.sureness: list[float] = []
         self._between_words = SPACE if language.spaced else 0
         self._confidences = confidences
-        self._last = last
 
     def block(self, block: Block) -> dict[str, Any]:
         first = len(self.words)
-        sure = len(self.sureness)
         paragraphs = [self._paragraph(paragraph) for paragraph in block]
-        box = Box.around(box for _, box in self.words[first:])
-        return self.rated({"bounding_box": box.poly(), "paragraphs": paragraphs, "block_type": BLOCK_TYPE_TEXT}, self.sureness[sure:])
+        parts = self.words[first:]
+        return self.rated({"bounding_box": _poly_around(parts), "paragraphs": paragraphs, "block_type": BLOCK_TYPE_TEXT}, parts)
 
     def _paragraph(self, paragraph: Paragraph) -> dict[str, Any]:
         first = len(self.words)
-        sure = len(self.sureness)
-        words = []
-        for line in paragraph:
-            for word in line:
-                if word is not line[-1]:
-                    after = self._between_words
-                elif line is not paragraph[-1]:
-                    after = EOL_SURE_SPACE
-                else:
-                    after = LINE_BREAK
-                words.append(self._word(word, 0 if word is self._last else after))
-        box = Box.around(box for _, box in self.words[first:])
-        return self.rated({"bounding_box": box.poly(), "words": words}, self.sureness[sure:])
+        words: list[dict[str, Any]] = []
+        for row, line in enumerate(paragraph, 1):
+            words += [self._word(word, self._between_words) for word in line[:-1]]
+            words.append(self._word(line[-1], EOL_SURE_SPACE if row < len(paragraph) else LINE_BREAK))
+        parts = self.words[first:]
+        return self.rated({"bounding_box": _poly_around(parts), "words": words}, parts)
 
     def _word(self, word: Word, after: int) -> dict[str, Any]:
-        text = "".join(symbol.text for symbol in word)
-        box = Box.around(symbol.box for symbol in word)
-        sure = [symbol.confidence for symbol in word]
-        self.words.append((text, box))
-        self.spelled += (text, SPELLING_OF_BREAK.get(after, ""))
-        self.sureness.append(sum(sure) / len(sure))
-        symbols = [self.rated({"bounding_box": symbol.box.poly(), "text": symbol.text}, [symbol.confidence]) for symbol in word]
+        whole = Symbol("".join(symbol.text for symbol in word), Box.around(symbol.box for symbol in word), _mean(word))
+        self.words.append(whole)
+        self.spelled += (whole.text, SPELLING_OF_BREAK.get(after, ""))
+        symbols = [self.rated({"bounding_box": symbol.box.poly(), "text": symbol.text}, [symbol]) for symbol in word]
         if after:
             symbols[-1]["property"] = {"detected_break": {"type": after}}
-        return self.rated({"property": self.languages, "bounding_box": box.poly(), "symbols": symbols}, sure)
+        return self.rated({"property": self.languages, "bounding_box": whole.box.poly(), "symbols": symbols}, word)
 
-    def rated(self, node: dict[str, Any], sureness: Sequence[float]) -> dict[str, Any]:
+    def rated(self, node: dict[str, Any], parts: Sequence[Symbol]) -> dict[str, Any]:
         """The node with the mean confidence of what is in it, where confidences are wanted."""
         if self._confidences:
-            node["confidence"] = sum(sureness) / len(sureness)
+            node["confidence"] = _mean(parts)
         return node
+
+
+def _poly_around(parts: Sequence[Symbol]) -> dict[str, Any]:
+    return Box.around(part.box for part in parts).poly()
+
+
+def _mean(parts: Sequence[Symbol]) -> float:
+    """Of their confidences, summed exactly: sum() of floats differs between versions of Python."""
+    return math.fsum(part.confidence for part in parts) / len(parts)
+
+
+def letters(word: str) -> list[str]:
+    """The word cut into what is one symbol each: a character with the combining marks after it."""
+    cut: list[str] = []
+    for character in word:
+        if cut and unicodedata.category(character).startswith("M"):
+            cut[-1] += character
+        else:
+            cut.append(character)
+    return cut
 
 
 def typeset(texts: Iterable[Sequence[Sequence[Sequence[str]]]], size: tuple[int, int], dice: Dice) -> list[Block]:
@@ -155,7 +165,7 @@ class _Setter:
             yield line
 
     def word(self, word: str) -> Word:
-        symbols = [self._symbol(letter) for letter in word]
+        symbols = [self._symbol(letter) for letter in letters(word)]
         self._x += self._height / 2
         return symbols
 
