@@ -168,16 +168,22 @@ class Option:
             return folder / Path(value).expanduser()
         if self.kind is bool and isinstance(value, str) and value.lower() in BOOLEANS:
             return BOOLEANS[value.lower()]
-        if self.kind in (int, float) and isinstance(value, str | int | float) and not isinstance(value, bool):
-            try:
-                number = self.kind(value)
-            except (ValueError, OverflowError):
-                number = None
-            if number is not None and (isinstance(value, str) or number == value):  # 1.5 is no int
+        if self.kind in (int, float):
+            number = self._read_number(value)
+            if number is not None:
                 return number
         elif isinstance(value, self.kind) and value != "":
             return value
         raise ValueError(f"{value!r} is no {NAMES_OF_KINDS[self.kind]}")
+
+    def _read_number(self, value: Any) -> int | float | None:
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            return None
+        try:
+            number: int | float = self.kind(value)
+        except (ValueError, OverflowError):
+            return None
+        return number if isinstance(value, str) or number == value else None  # 1.5 is no int
 
 
 BOOLEANS: Final = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
