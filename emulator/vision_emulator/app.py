@@ -24,7 +24,8 @@ from vision_emulator.core.batch import ImageBatch
 from vision_emulator.core.operations import Operations, Pace
 from vision_emulator.core.service import Vision
 from vision_emulator.storage import Storage
-from vision_emulator.storage.embedded import DirectoryStorage, EmbeddedStorage, MemoryStorage
+from vision_emulator.storage.directory import DirectoryStorage
+from vision_emulator.storage.embedded import EmbeddedStorage, MemoryStorage
 from vision_emulator.surfaces import rpc
 from vision_emulator.surfaces.control import ControlSurface
 from vision_emulator.surfaces.gcs import StorageSurface
@@ -119,7 +120,7 @@ class Emulator:
     async def _start_http(self, stack: AsyncExitStack) -> web.Server:
         rest = RestSurface(self.vision)
         control = ControlSurface(self.vision, self.clock, self.reset)
-        buckets = StorageSurface(self.storage) if isinstance(self.storage, EmbeddedStorage) else None
+        buckets = StorageSurface(self.storage, self._chance) if isinstance(self.storage, EmbeddedStorage) else None
 
         async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
             path = request.raw_path

@@ -1,0 +1,505 @@
+"""Buckets in a directory: ``gs://bucket/path`` is the file ``root/bucket/path``, and files dropped there by hand are objects.
+
+Names that could not be such a file, or should not (``a//b``, ``../x``, a trailing slash, ``a`` where ``a/b`` is), are stored whole under
+``root/.vision-emulator``, by the SHA-1 of the name: no name ever becomes part of a path there. What a file cannot say of itself (content
+type, generation, hashes, metadata) stands in a sidecar of the same kind. A sidecar is believed only while the file is the one it was
+written for; a file that was dropped or edited by hand has its metadata guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import itertools
+import mimetypes
+import os
+import re
+import shutil
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Final, ParamSpec, TypeVar
+
+import orjson
+
+from vision_emulator.contract.limits import LIST_PAGE_MAX
+from vision_emulator.control.clock import Clock
+from vision_emulator.storage import (
+    AccessDenied,
+    BucketMissing,
+    ObjectInfo,
+    ObjectMissing,
+    ObjectTooLarge,
+    StorageUnavailable,
+)
+from vision_emulator.storage.embedded import (
+    ANY,
+    BUCKET_NAME,
+    CONTENT_TYPE_DEFAULT,
+    Attributes,
+    BucketInfo,
+    BucketNotEmpty,
+    Conditions,
+    Digests,
+    EmbeddedBucket,
+    EmbeddedStorage,
+    Mark,
+    NameRefused,
+    Page,
+    Query,
+    Record,
+    digests_of,
+    name_fault,
+    select,
+)
+
+HIDDEN: Final = ".vision-emulator"
+_TEMPORARY: Final = "tmp-"
+_SEGMENT_BYTES_MAX: Final = 200  # file systems take 255; this leaves room
+_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]|[. ]$')
+_DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # not a file on Windows, whatever its extension
+_NOT_THERE: Final = (FileNotFoundError, NotADirectoryError)
+_NO_SUCH_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_NO_PLACE: Final = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG)
+_REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Stamp = list[int]
+
+
+class DirectoryStorage(EmbeddedStorage):
+    """Buckets that are the folders below ``root``. Symbolic links are not followed."""
+
+    def __init__(self, root: Path | str, clock: Clock, buckets: Iterable[str] = (), *, auto_create: bool = False) -> None:
+        super().__init__(clock, auto_create=auto_create)
+        self._root = Path(os.path.realpath(root))
+        self._hidden = self._root / HIDDEN
+        self._open: dict[str, DirectoryBucket] = {}
+        self._hidden.mkdir(parents=True, exist_ok=True)
+        for left in self._hidden.glob(f"{_TEMPORARY}*"):  # of a process that was killed while it wrote
+            left.unlink()
+        self.ensure(buckets)
+
+    def find(self, name: str) -> DirectoryBucket | None:
+        """The bucket of this name if its folder exists."""
+        if not BUCKET_NAME.fullmatch(name) or not _is_folder(self._root / name):
+            self._open.pop(name, None)
+            return None
+        if name not in self._open:
+            self._open[name] = DirectoryBucket(name, self._root, self.stamp)
+        return self._open[name]
+
+    def names(self) -> list[str]:
+        """The names of all buckets, sorted."""
+        with os.scandir(self._root) as entries:
+            return sorted(entry.name for entry in entries if BUCKET_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False))
+
+    def _make(self, info: BucketInfo) -> DirectoryBucket:
+        shutil.rmtree(self._hidden / info.name, ignore_errors=True)  # of a bucket whose folder was removed by hand
+        (self._root / info.name).mkdir(parents=True)
+        bucket = self._open[info.name] = DirectoryBucket(info.name, self._root, self.stamp)
+        bucket.save_info(info)
+        return bucket
+
+    def delete(self, name: str) -> None:
+        """Removes an empty bucket; BucketMissing, BucketNotEmpty."""
+        bucket = self.find(name)
+        if bucket is None:
+            raise BucketMissing(name)
+        bucket.remove()
+        del self._open[name]
+
+
+class DirectoryBucket(EmbeddedBucket):
+    """A bucket that is a folder. File work runs in threads; whatever changes the folder holds the bucket's lock."""
+
+    def __init__(self, name: str, root: Path, stamp: Callable[[], int]) -> None:
+        self.name = name
+        self._path = root / name
+        self._hidden = root / HIDDEN
+        self._side = self._hidden / name
+        self._stamp = stamp
+        self._lock = threading.Lock()
+        self._serial = itertools.count()
+        self._odd = self._load_odd()
+        self.info = self._load_info()
+
+    # ---- the seam ----
+
+    async def read(self, object_name: str, bytes_max: int | None = None) -> bytes:
+        """The whole content; ObjectMissing, or ObjectTooLarge beyond ``bytes_max``."""
+        return await self._in_thread(self._read, object_name, bytes_max)
+
+    async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
+        """The objects whose name starts with ``prefix``, in code point order, page by page."""
+        after: Mark | None = None
+        while True:
+            records, _, after = await self._in_thread(self._select, Query(prefix, after=after, count=LIST_PAGE_MAX))
+            for record in records:
+                yield ObjectInfo(record.name, record.size, record.generation)
+            if after is None:
+                return
+
+    # ---- what the official clients need ----
+
+    async def get(self, object_name: str, conditions: Conditions = ANY) -> Record:
+        """An object's record; ObjectMissing."""
+        return await self._in_thread(self._get, object_name, conditions)
+
+    async def content(self, object_name: str, conditions: Conditions = ANY) -> tuple[Record, bytes]:
+        """A record and its bytes; ObjectMissing."""
+        return await self._in_thread(self._content, object_name, conditions)
+
+    async def _store(
+        self,
+        object_name: str,
+        data: bytes,
+        attributes: Attributes,
+        conditions: Conditions,
+        digests: Digests | None,
+        component_count: int,
+    ) -> Record:
+        if fault := name_fault(object_name):
+            raise NameRefused(f"Invalid object name {object_name[:100]!r}: {fault}")
+        record = Record(object_name, len(data), 0, 0, attributes, 1, component_count, digests)
+        return await self._in_thread(self._replace, record, data, conditions)
+
+    async def patch(self, object_name: str, change: Callable[[Attributes], Attributes], conditions: Conditions = ANY) -> Record:
+        """Changes what is said of an object; ObjectMissing, PreconditionFailed."""
+        return await self._in_thread(self._patch, object_name, change, conditions)
+
+    async def delete(self, object_name: str, conditions: Conditions = ANY) -> None:
+        """Removes an object; ObjectMissing, PreconditionFailed."""
+        await self._in_thread(self._delete, object_name, conditions)
+
+    async def page(self, query: Query) -> Page:
+        """One page of a listing."""
+        return await self._in_thread(self._page, query)
+
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Replaces the bucket's settings and counts its metageneration on."""
+        self.save_info(replace(self.info, settings=settings, metageneration=self.info.metageneration + 1, updated=self._stamp()))
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs file work off the event loop; what the operating system refuses is said in the words of storage."""
+        try:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        except OSError as error:
+            if not _is_folder(self._path):
+                raise BucketMissing(self.name) from error
+            if error.errno in _REFUSED:
+                raise AccessDenied(f"{self.name}: {error.strerror}") from error
+            raise StorageUnavailable(f"{self.name}: {error.strerror}") from error
+
+    # ---- file work; runs in threads ----
+
+    def _read(self, name: str, bytes_max: int | None) -> bytes:
+        with _opened(self._find(name)[0]) as file:
+            size = os.fstat(file.fileno()).st_size
+            if bytes_max is not None and size > bytes_max:
+                raise ObjectTooLarge(f"{name}: {size} bytes, {bytes_max} are allowed")
+            return file.read()
+
+    def _get(self, name: str, conditions: Conditions) -> Record:
+        with self._lock:
+            record = self._record(name)
+        conditions.check(name, record)
+        return self._hashed(record)
+
+    def _content(self, name: str, conditions: Conditions) -> tuple[Record, bytes]:
+        with self._lock:
+            path, held = self._find(name)
+            record = self._described(name, held)
+            conditions.check(name, record)
+            file = _opened(path)
+        with file:  # read without the lock: a file that is replaced meanwhile stays readable here
+            data = file.read()
+        return (record if record.digests else self._with_digests(record, data)), data
+
+    def _replace(self, record: Record, data: bytes, conditions: Conditions) -> Record:
+        temporary = self._write_temporary(data)
+        try:
+            with self._lock:
+                if not _is_folder(self._path):
+                    raise BucketMissing(self.name)
+                held = self._record_or_none(record.name)
+                conditions.check(record.name, held)
+                generation = max(self._stamp(), held.generation + 1 if held else 0)  # a dropped file may come from the future
+                record = replace(record, generation=generation, updated=generation)
+                self._place(temporary, record, replaces=held is not None)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return record
+
+    def _patch(self, name: str, change: Callable[[Attributes], Attributes], conditions: Conditions) -> Record:
+        self._get(name, ANY)  # so that the sidecar holds the hashes
+        with self._lock:
+            _, held = self._find(name)
+            record = self._described(name, held)
+            conditions.check(name, record)
+            count = record.metageneration + 1
+            record = replace(record, attributes=change(record.attributes), metageneration=count, updated=self._stamp())
+            self._save(record, _stamp_of(held))
+        return record
+
+    def _delete(self, name: str, conditions: Conditions) -> None:
+        with self._lock:
+            path, held = self._find(name)
+            conditions.check(name, self._described(name, held))
+            path.unlink()
+            self._sidecar(name).unlink(missing_ok=True)
+            if name in self._odd:
+                self._odd.discard(name)
+            else:
+                _remove_empty(path.parent, self._path)
+
+    def _page(self, query: Query) -> Page:
+        page = self._select(query)
+        records: list[Record] = []
+        for record in page.records:
+            with contextlib.suppress(ObjectMissing):  # it went away since
+                records.append(self._hashed(record))
+        return page._replace(records=records)
+
+    def _select(self, query: Query) -> Page:
+        if not _is_folder(self._path):
+            raise BucketMissing(self.name)
+        names, prefixes, following = select(sorted({*self._visible(query.prefix), *self._odd.copy()}), query)
+        records = [record for name in names if (record := self._record_or_none(name))]
+        return Page(records, prefixes, following)
+
+    def _hashed(self, record: Record) -> Record:
+        """The record with its hashes, which are computed once and kept in the sidecar."""
+        if record.digests:
+            return record
+        return self._with_digests(record, self._read(record.name, None))
+
+    def _with_digests(self, record: Record, data: bytes) -> Record:
+        hashed = replace(record, digests=digests_of(data))
+        with self._lock:
+            _, held = self._find(record.name)
+            if self._described(record.name, held).generation == record.generation and len(data) == record.size:
+                self._save(hashed, _stamp_of(held))
+        return hashed
+
+    # ---- where an object is ----
+
+    def _find(self, name: str) -> tuple[Path, os.stat_result]:
+        """An object's file and its state; ObjectMissing, AccessDenied behind a symbolic link."""
+        path = self._content_path(name)
+        try:
+            held = path.lstat() if path else None
+        except OSError as error:
+            if error.errno not in _NO_SUCH_FILE:
+                raise
+            held = None
+        if path is None or held is None or stat.S_ISDIR(held.st_mode):
+            if not _is_folder(self._path):
+                raise BucketMissing(self.name)
+            raise ObjectMissing(f"{self.name}/{name}")
+        if not stat.S_ISREG(held.st_mode):
+            raise AccessDenied(f"{self.name}/{name} is not a plain file, and links are not followed")
+        return path, held
+
+    def _content_path(self, name: str) -> Path | None:
+        """Where an object of this name would be looked for; None when it cannot exist."""
+        if name in self._odd:
+            return self._hidden_content(name)
+        return self._inside(name) if _is_plain(name) else None
+
+    def _inside(self, name: str) -> Path:
+        """The path of a plain name in the visible tree; AccessDenied when links lead elsewhere."""
+        path = self._path / name
+        if not _is_real(path):
+            raise AccessDenied(f"{self.name}/{name} lies behind a symbolic link, and links are not followed")
+        return path
+
+    def _place(self, temporary: Path, record: Record, *, replaces: bool) -> None:
+        """Moves a finished file to where its object belongs, its sidecar first: the content is never without it.
+
+        A name that is no safe path, or finds a file where it needs a folder or the other way round, goes under the hidden folder.
+        """
+        name = record.name
+        self._save(record, _stamp_of(temporary.lstat()))
+        if name not in self._odd and (replaces or _is_safe(name)):
+            path = self._inside(name)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.replace(path)
+            except OSError as error:
+                if error.errno not in _NO_PLACE:
+                    raise
+            else:
+                return
+        temporary.replace(self._hidden_content(name))
+        self._odd.add(name)
+
+    def _visible(self, prefix: str) -> Iterator[str]:
+        """The names of the visible tree that start with ``prefix``, unsorted; the walk begins at the prefix's own folder."""
+        folder = prefix.rpartition("/")[0]
+        if folder and not (_is_plain(folder) and _is_real(self._path / folder)):
+            return
+        pending = [str(self._path / folder)]
+        cut = len(str(self._path)) + 1
+        while pending:
+            for entry in _entries(pending.pop()):
+                name = entry.path[cut:]
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif name.startswith(prefix) and entry.is_file(follow_symlinks=False) and not name_fault(name):
+                    yield name
+
+    def _sidecar(self, name: str) -> Path:
+        return self._side / f"{_digest_of_name(name)}.json"
+
+    def _hidden_content(self, name: str) -> Path:
+        return self._side / f"{_digest_of_name(name)}.bin"
+
+    # ---- what is said of an object ----
+
+    def _record(self, name: str) -> Record:
+        return self._described(name, self._find(name)[1])
+
+    def _record_or_none(self, name: str) -> Record | None:
+        try:
+            return self._record(name)
+        except ObjectMissing:
+            return None
+
+    def _described(self, name: str, held: os.stat_result) -> Record:
+        """The record of a file: its sidecar's if that was written for it, else a guess."""
+        said = _load_json(self._sidecar(name))
+        if said.get("stamp") == _stamp_of(held):
+            return _decoded(said)
+        generation = max(held.st_mtime_ns // 1000, said.get("generation", 0) + 1)  # an edited file is a new generation
+        content_type = mimetypes.guess_type(name)[0] or CONTENT_TYPE_DEFAULT
+        return Record(name, held.st_size, generation, generation, Attributes(content_type))
+
+    def _save(self, record: Record, stamp: Stamp) -> None:
+        self._write_json(self._sidecar(record.name), {"stamp": stamp, **_encoded(record)})
+
+    # ---- the bucket itself ----
+
+    def save_info(self, info: BucketInfo) -> None:
+        """Keeps the bucket's own record."""
+        self.info = info
+        self._write_json(self._side / "bucket.json", asdict(info))
+
+    def remove(self) -> None:
+        """Removes the folder; BucketNotEmpty when it holds any file, also one that is no object."""
+        with self._lock:
+            if self._odd or next(self._visible(""), None) is not None:
+                raise BucketNotEmpty(self.name)
+            try:
+                for folder, _, _ in os.walk(self._path, topdown=False):
+                    Path(folder).rmdir()
+            except OSError as error:
+                raise BucketNotEmpty(self.name) from error
+            shutil.rmtree(self._side, ignore_errors=True)  # there is none if nothing was ever said of its objects
+
+    def _load_info(self) -> BucketInfo:
+        said = _load_json(self._side / "bucket.json")
+        if said:
+            return BucketInfo(**said)
+        made = self._path.stat().st_mtime_ns // 1000
+        return BucketInfo(self.name, made, made)
+
+    def _load_odd(self) -> set[str]:
+        """The names of the objects that are stored under the hidden folder."""
+        contents = self._side.glob("*.bin")
+        return {said["name"] for path in contents if (said := _load_json(path.with_suffix(".json")))}
+
+    def _write_temporary(self, data: bytes) -> Path:
+        self._side.mkdir(parents=True, exist_ok=True)
+        path = self._hidden / f"{_TEMPORARY}{self.name}-{next(self._serial)}"
+        path.write_bytes(data)
+        return path
+
+    def _write_json(self, path: Path, value: dict[str, Any]) -> None:
+        self._write_temporary(orjson.dumps(value)).replace(path)
+
+
+def _encoded(record: Record) -> dict[str, Any]:
+    said = asdict(record)
+    said["digests"] = [value.hex() if value is not None else None for value in record.digests] if record.digests else None
+    return said
+
+
+def _decoded(said: dict[str, Any]) -> Record:
+    fields = {key: value for key, value in said.items() if key != "stamp"}
+    fields["attributes"] = Attributes(**said["attributes"])
+    if said["digests"]:
+        crc32c, md5 = said["digests"]
+        fields["digests"] = Digests(bytes.fromhex(crc32c), None if md5 is None else bytes.fromhex(md5))
+    return Record(**fields)
+
+
+def _load_json(path: Path) -> dict[str, Any]:
+    """A sidecar; empty when there is none or it is unreadable, and then the file speaks for itself."""
+    try:
+        value = orjson.loads(path.read_bytes())
+    except (*_NOT_THERE, orjson.JSONDecodeError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _stamp_of(held: os.stat_result) -> Stamp:
+    """By what a file is recognised as the one a sidecar was written for."""
+    return [held.st_mtime_ns, held.st_size, held.st_ino]
+
+
+def _opened(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_real(path: Path) -> bool:
+    """Whether no part of a path is a symbolic link."""
+    return os.path.realpath(path) == str(path)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name, taken as a path, means itself."""
+    return not name_fault(name) and not any(segment in ("", ".", "..") for segment in name.split("/"))
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What a folder holds; nothing when it is not there (any more)."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except _NOT_THERE:
+        return []
+
+
+def _remove_empty(folder: Path, stop: Path) -> None:
+    """Removes a folder and those above it as long as they are empty."""
+    while folder != stop:
+        try:
+            folder.rmdir()
+        except OSError:  # not empty
+            return
+        folder = folder.parent
+
+
+def _digest_of_name(name: str) -> str:
+    return hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
+
+
+def _is_safe(name: str) -> bool:
+    """Whether a name is written as a visible file: one that every common file system takes as it is."""
+    return all(_is_safe_segment(segment) for segment in name.split("/"))
+
+
+def _is_safe_segment(segment: str) -> bool:
+    if not segment or len(segment.encode()) > _SEGMENT_BYTES_MAX:
+        return False
+    return not _UNSAFE.search(segment) and not _DEVICE.fullmatch(segment)
