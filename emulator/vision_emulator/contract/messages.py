@@ -12,6 +12,7 @@ import importlib.resources
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.internal import enum_type_wrapper
 from google.protobuf.message import Message
 
@@ -42,37 +43,36 @@ def _load() -> None:
 
 
 def _renamed(file: descriptor_pb2.FileDescriptorProto, package: str, other: str) -> descriptor_pb2.FileDescriptorProto:
-    """The same file under another package: full names, and the version at the start of each HTTP path.
+    """A copy of the file under another package: its full type names, and the version at the start of each HTTP path.
 
-    Works on the serialized bytes' fields, not on text: only type names and http rules name the package.
+    Type names in operation_info stay as they are: protos/vision.proto writes them relative to the package.
     """
     twin = descriptor_pb2.FileDescriptorProto()
     twin.CopyFrom(file)
     twin.name = other.replace(".", "/") + "/" + file.name
     twin.package = other
 
+    def moved(type_name: str) -> str:
+        return f".{other}." + type_name.removeprefix(f".{package}.") if type_name.startswith(f".{package}.") else type_name
+
     def rename(message: descriptor_pb2.DescriptorProto) -> None:
         for field in message.field:
-            if field.type_name.startswith(f".{package}."):
-                field.type_name = f".{other}" + field.type_name[len(package) + 1 :]
+            if field.type_name:  # a scalar has none, and must not get an empty one
+                field.type_name = moved(field.type_name)
         for nested in message.nested_type:
             rename(nested)
 
     for message in twin.message_type:
         rename(message)
-    old_version, new_version = package.rpartition(".")[2], other.rpartition(".")[2]
+    version, other_version = (f"/{name.rpartition('.')[2]}/" for name in (package, other))
     for service in twin.service:
         for method in service.method:
-            for attribute in ("input_type", "output_type"):
-                name = getattr(method, attribute)
-                if name.startswith(f".{package}."):
-                    setattr(method, attribute, f".{other}" + name[len(package) + 1 :])
-            if method.HasField("options"):
-                rules = method_options(method.options.SerializeToString())
-                for rule in _http_rules(rules):
-                    kind = rule.WhichOneof("pattern")
-                    setattr(rule, kind, getattr(rule, kind).replace(f"/{old_version}/", f"/{new_version}/", 1))
-                method.options.ParseFromString(rules.SerializeToString())
+            method.input_type, method.output_type = moved(method.input_type), moved(method.output_type)
+            options = _method_options(method.options)
+            for rule in _http_rules(options):
+                verb = rule.WhichOneof("pattern")
+                setattr(rule, verb, getattr(rule, verb).replace(version, other_version, 1))
+            method.options.ParseFromString(options.SerializeToString())
     return twin
 
 
@@ -121,16 +121,16 @@ def message_class(full_name: str) -> type[Any]:
     return message_factory.GetMessageClass(POOL.FindMessageTypeByName(full_name))
 
 
-def method_options(serialized: bytes) -> Any:
-    """google.protobuf.MethodOptions of our own pool, so that extensions of our own pool can be read from it.
+def _method_options(options: Message) -> Any:
+    """A method's options as google.protobuf.MethodOptions of our own pool, so that extensions of our own pool can be read from them.
 
-    A descriptor's own ``GetOptions()`` answers the default pool's class, in which google.api.http is unknown or foreign.
+    Descriptors answer the default pool's class, in which google.api.http is unknown or foreign.
     """
-    return message_class("google.protobuf.MethodOptions").FromString(serialized)
+    return message_class("google.protobuf.MethodOptions").FromString(options.SerializeToString())
 
 
 def _http_rules(options: Any) -> list[Any]:
-    """Every HTTP binding of a method, the main one first; empty when it has none."""
+    """The rules in options of our own pool, the main one first."""
     extension = POOL.FindExtensionByName("google.api.http")
     if not options.HasExtension(extension):
         return []
@@ -138,15 +138,14 @@ def _http_rules(options: Any) -> list[Any]:
     return [rule, *rule.additional_bindings]
 
 
-def http_rules(method: Any) -> list[Any]:
-    """The google.api.HttpRule messages of a method descriptor, the main one first; empty when it has none."""
-    return _http_rules(method_options(method.GetOptions().SerializeToString()))
+def http_rules(method: MethodDescriptor) -> list[Any]:
+    """The google.api.HttpRule messages of a method, the main one first; empty when it has none."""
+    return _http_rules(_method_options(method.GetOptions()))
 
 
-def operation_types(method: Any) -> tuple[str, str]:
+def operation_types(method: MethodDescriptor) -> tuple[str, str]:
     """Full names of what a method's operation ends with and of its metadata; two empty strings when it answers no operation."""
-    options = method_options(method.GetOptions().SerializeToString())
-    info = options.Extensions[POOL.FindExtensionByName("google.longrunning.operation_info")]
+    info = _method_options(method.GetOptions()).Extensions[POOL.FindExtensionByName("google.longrunning.operation_info")]
     package = method.containing_service.file.package
 
     def full(name: str) -> str:

@@ -153,11 +153,11 @@ def _route(method: Method, binding: Binding) -> tuple[list[str], _Route]:
     """A binding's segments, with "*" for any one and "*:verb" for any one before a custom verb; and its leaf."""
     found = _TEMPLATE.fullmatch(binding.path)
     if found is None:
-        return binding.path.split("/"), _Route(method, binding, "", 0, 0, "")
+        return binding.path.split("/")[1:], _Route(method, binding, "", 0, 0, "")
     head, variable, pattern, custom_verb, tail = found.groups()
-    start = head.count("/")
+    start = head.count("/") - 1  # the first segment is what follows the leading slash
     stop = start + pattern.count("/") + 1
-    return f"{head}{pattern}{custom_verb}{tail}".split("/"), _Route(method, binding, variable, start, stop, custom_verb)
+    return f"{head}{pattern}{custom_verb}{tail}".split("/")[1:], _Route(method, binding, variable, start, stop, custom_verb)
 
 
 @cache
@@ -168,7 +168,7 @@ def _tree() -> dict[str, Any]:
         for binding in method.bindings:
             segments, route = _route(method, binding)
             node = tree.setdefault(binding.verb, {})
-            for segment in segments[1:]:
+            for segment in segments:
                 node = node.setdefault(segment, {})
             node[""] = route
     return tree
@@ -181,13 +181,16 @@ def match(verb: str, raw_path: str) -> Match | None:
     No node of the tree has a literal beside a "*", so the walk never turns back; a custom verb wins over a plain "*".
     """
     node = _tree().get(verb)
-    segments = _decoded(raw_path).split("/")
-    if node is None or segments[0]:
+    first, *segments = _decoded(raw_path).split("/")
+    if first:
         return None
-    for segment in segments[1:]:
-        node = node.get(segment) or node.get("*" + segment[segment.rfind(":") :]) or node.get("*") if segment else None
-        if node is None:
+    for segment in segments:
+        if node is None or not segment:
             return None
+        colon = segment.rfind(":")
+        node = node.get(segment) or (node.get("*" + segment[colon:]) if colon > 0 else None) or node.get("*")
+    if node is None:
+        return None
     route: _Route | None = node.get("")
     if route is None:
         return None
