@@ -144,6 +144,7 @@ class Operations:
         assert self._tasks is not None, "operations are started inside `async with`"
         self._records[record.id] = record
         record.task = self._tasks.create_task(self._run(record, work), name=record.name)
+        record.task.add_done_callback(lambda _: self._cut_short(record, work))
         if record.pace.kind == "instant":
             await record.finished.wait()
             return record.view(record.name, self._clock.now())
@@ -245,6 +246,12 @@ class Operations:
             log.exception("%s failed", record.name)
             result = errors.internal()
         self._finish(record, result)
+
+    def _cut_short(self, record: Record, work: Coroutine[Any, Any, Message]) -> None:
+        """A task cancelled before its first step never ran a line of ``_run``."""
+        if record.result is None:
+            work.close()
+            self._finish(record, errors.operation_cancelled())
 
     def _finish(self, record: Record, result: Message | VisionError) -> None:
         record.result = result
