@@ -213,6 +213,7 @@ async def test_crop_hints_come_along_with_image_properties(folder: Folder) -> No
         rule("gs://b/both", {"imagePropertiesAnnotation": {}, "cropHintsAnnotation": hints}),
         rule("gs://b/hints", {"cropHintsAnnotation": hints}),
         rule("gs://b/mixed", {"imagePropertiesAnnotation": {}}),
+        rule("gs://b/more", {"cropHintsAnnotation": {"cropHints": [{}, {}, {}]}}),
         rule("gs://b/m*", {"imagePropertiesAnnotation": {}, "cropHintsAnnotation": {"cropHints": [{}, {}]}}),
     )
     both = Picture(b"", "gs://b/both")
@@ -221,6 +222,9 @@ async def test_crop_hints_come_along_with_image_properties(folder: Folder) -> No
     assert not fixtures.claims(Picture(b"", "gs://b/hints"), PROPERTIES)
     mixed = await answer(fixtures, Picture(b"", "gs://b/mixed"), CROPS, PROPERTIES)
     assert len(mixed.crop_hints_annotation.crop_hints) == 2
+    for order in ((CROPS, PROPERTIES), (PROPERTIES, CROPS)):
+        more = await answer(fixtures, Picture(b"", "gs://b/more"), *order)
+        assert len(more.crop_hints_annotation.crop_hints) == 3, "hints that were asked for win over those that come along"
 
 
 async def test_both_text_features_share_one_answer(folder: Folder) -> None:
@@ -286,6 +290,7 @@ FAULTS = {
     "a.yaml:1: a rule needs a match with uri or sha256": "- {match: {}, response: {labelAnnotations: []}}\n",
     "a.yaml:1: a rule needs either a response or an error": "- match: {uri: x}\n",
     "a.yaml:2: the rule answers no feature": "\n- {match: {uri: x}, response: {}}\n",
+    "a.yaml:3: the rule answers no feature": "\n\n- {match: {uri: x}, response: {context: {uri: x}}}\n",
     'a.yaml:2: "uri" must be a text, not 5': "- match:\n    uri: 5\n  response: {labelAnnotations: []}\n",
     "a.yaml:1: uri is empty": '- {match: {uri: ""}, response: {labelAnnotations: []}}\n',
     "a.yaml:1: sha256 must be 64 hex digits, not 'abc'": "- {match: {sha256: abc}, response: {labelAnnotations: []}}\n",
