@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vision_emulator.annotators import FIELDS_OF_FEATURE, Picture
+from vision_emulator.annotators import FIELDS_OF_FEATURE, Picture, Settings, load
 from vision_emulator.annotators.fixtures import FixtureError, Fixtures
 from vision_emulator.contract.errors import Code, VisionError
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
@@ -317,6 +317,17 @@ def test_a_bad_rule_is_refused_with_its_place(folder: Folder, message: str, text
     with pytest.raises(FixtureError) as refused:
         folder.fixtures()
     assert str(refused.value).startswith(f"{file.parent}/{message}")
+
+
+def test_the_settings_name_the_folders(folder: Folder) -> None:
+    """Made by its name, as a server makes it, it reads the configured folders and the shipped answers only if wanted."""
+    folder.write("rules.json", [rule("gs://b/x", labels("x"))])
+    [fixtures] = load(["fixtures"], Settings(fixtures=(folder.path,), shipped_fixtures=False))
+    assert isinstance(fixtures, Fixtures)
+    assert [found.uri for found in fixtures.rules] == ["gs://b/x"]
+    [with_shipped] = load(["fixtures"], Settings(fixtures=(folder.path,)))
+    assert with_shipped.knows("gs://b/x")
+    assert with_shipped.knows("gs://cloud-samples-data/vision/document_understanding/image1.png")
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:

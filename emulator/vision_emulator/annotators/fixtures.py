@@ -29,11 +29,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import orjson
 
-from vision_emulator.annotators import FIELDS_OF_FEATURE, Annotator, Picture
+from vision_emulator.annotators import FIELDS_OF_FEATURE, Annotator, Picture, Settings
 from vision_emulator.contract import codec
 from vision_emulator.contract.errors import Code, VisionError, given
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
@@ -107,6 +107,11 @@ class Fixtures(Annotator):
                 self._patterns.append(rule)
             else:
                 self._by_uri.setdefault(rule.uri, []).append(rule)
+
+    @classmethod
+    def create(cls, settings: Settings) -> Self:
+        """A new one over the folders that the settings name."""
+        return cls(settings.fixtures, settings.shipped_fixtures)
 
     def knows(self, uri: str) -> bool:
         """Whether a rule names exactly this uri, whatever the bytes."""
