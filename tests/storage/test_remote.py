@@ -319,7 +319,7 @@ async def test_google_gets_a_token(clock: Hurried, tmp_path: Path, monkeypatch: 
 
 
 def test_the_library_is_imported_only_when_entered() -> None:
-    """Importing it costs a second, which nobody pays who does not use it."""
+    """Importing it is slow, and nobody pays for it who does not use it."""
     code = (
         "import sys; from vision_emulator.control.clock import SystemClock; from vision_emulator.storage.remote import RemoteStorage;"
         "RemoteStorage('localhost:1', SystemClock()); print('gcloud.aio' in sys.modules, 'aiohttp' in sys.modules)"

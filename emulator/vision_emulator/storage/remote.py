@@ -1,6 +1,6 @@
 """Buckets behind any Cloud Storage endpoint: fake-gcs-server, another emulator, or the real service.
 
-gcloud-aio-storage speaks to it, imported only when the storage is entered: its import costs a second. What is used is the part of
+gcloud-aio-storage speaks to it, imported only when the storage is entered, since that is slow. What is used is the part of
 the API that fake-gcs-server and the real service answer alike: media upload, media download, bucket metadata, and listing by prefix
 and page token. Only status codes are read from refusals, since their bodies differ.
 """
@@ -98,7 +98,8 @@ class RemoteStorage:
     async def __aenter__(self) -> Self:
         import aiohttp
 
-        is_google = self.endpoint.startswith("https://") and (urlsplit(self.endpoint).hostname or "").endswith(".googleapis.com")
+        parts = urlsplit(self.endpoint)
+        is_google = parts.scheme == "https" and (parts.hostname or "").endswith(".googleapis.com")
         # An emulator's certificate is home-made, and it gets no credentials that could be stolen.
         connector = aiohttp.TCPConnector() if is_google else aiohttp.TCPConnector(ssl=False)
         self._session = aiohttp.ClientSession(connector=connector)
