@@ -24,7 +24,6 @@ _SYSTEM: Final = frozenset(
     | {"uploadType", "upload_protocol", "userProject"}
 )
 _FALSE: Final = ("false", "0")
-_BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False}
 _ONE_STRING: Final = frozenset({"FieldMask", "Timestamp", "Duration"})  # messages whose JSON is a string: a parameter can hold them
 _UNKNOWN: Final = "Field '{}' could not be found in request message."
 _MESSAGE: Final = "'{}' is a message type. Parameters can only be bound to primitive types."
@@ -97,15 +96,14 @@ def _is_system(name: str) -> bool:
 
 def _plain(request: Descriptor, parameters: list[tuple[str, str]]) -> dict[str, Any]:
     """Query parameters as the JSON object that would say the same; VisionError with all that bind to no field."""
-    values: dict[tuple[str, ...], list[Any]] = {}
+    values: dict[tuple[str, ...], list[str]] = {}
     violations = []
     for name, text in parameters:
         fields, reason = _resolve(request, name)
         if reason:
             violations.append(Violation("", f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. {reason}'))
         else:
-            boolean = fields[-1].cpp_type == FieldDescriptor.CPPTYPE_BOOL
-            values.setdefault(tuple(field.name for field in fields), []).append(_BOOLEANS.get(text, text) if boolean else text)
+            values.setdefault(tuple(field.name for field in fields), []).append(text)
     if violations:
         raise errors.bad_request(violations)
     plain: dict[str, Any] = {}
