@@ -144,7 +144,9 @@ async def test_manual_and_never_wait_for_a_word(operations: Operations) -> None:
         assert (await operations.get(record.name))[0].done
 
 
-@pytest.mark.parametrize("text", ["", "fast", "polls", "polls:-1", "polls:x", "polls:²", "seconds:", "seconds:nan", "seconds:inf", "seconds:-1", "auto:1"])
+@pytest.mark.parametrize(
+    "text", ["", "fast", "polls", "polls:-1", "polls:x", "polls:²", "seconds:", "seconds:nan", "seconds:inf", "seconds:-1", "auto:1"]
+)
 def test_a_malformed_pace_is_refused(text: str) -> None:
     """A pace that says nothing is INVALID_ARGUMENT and names the paces there are."""
     with pytest.raises(VisionError, match=r"polls:N, seconds:S") as refused:
@@ -267,7 +269,11 @@ async def test_betas_have_their_own_type_urls(operations: Operations) -> None:
 async def test_kept_operations_are_bounded(operations: Operations, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the oldest finished one is forgotten; when all are unfinished, RESOURCE_EXHAUSTED."""
     monkeypatch.setattr(limits, "OPERATIONS_KEPT_MAX", 2)
-    oldest, running, newest = await ended(operations, "auto"), await start(operations, "auto", Work()), await start(operations, "auto", Work())
+    oldest, running, newest = (
+        await ended(operations, "auto"),
+        await start(operations, "auto", Work()),
+        await start(operations, "auto", Work()),
+    )
     assert [record.id for record in operations] == [running.id, newest.id]
     with pytest.raises(VisionError, match="Not found"):
         operations.find(oldest.name)

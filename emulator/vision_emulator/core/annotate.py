@@ -70,7 +70,7 @@ class Reader:
             bucket = self._buckets.get(where.bucket)
             if bucket is None:
                 bucket = self._buckets[where.bucket] = await self._storage.bucket(where.bucket)
-            return await bucket.read(where.object, limits.IMAGE_BYTES_MAX)
+            data = await bucket.read(where.object, limits.IMAGE_BYTES_MAX)
         except ObjectMissing as missing:
             raise errors.object_missing(uri) from missing
         except (BucketMissing, AccessDenied) as denied:
@@ -80,6 +80,9 @@ class Reader:
         except StorageUnavailable as down:
             log.warning("%s could not be read: %s", uri, down)
             raise errors.storage_unavailable(uri) from down
+        if not data:
+            raise errors.bad_image_data()
+        return data
 
 
 class ImageAnnotation:

@@ -1,0 +1,1 @@
+"""Makes tests/ importable for every folder below it (tests/pictures.py)."""
