@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from google.cloud import vision
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import drawn
 from transports import Api, Files, Refused
 
+from pictures import drawn
 from vision_emulator.app import Emulator
 from vision_emulator.contract.errors import Code
 from vision_emulator.contract.messages import (
@@ -232,6 +233,6 @@ def test_shards_cover_the_batch_without_gap_or_overlap(count: int, size: int) ->
     """Shard ranges touch, start at 1, end at the number of images, and hold at most batch_size."""
     made = list(shards(count, size))
     assert [made[0].first, made[-1].last] == [1, count]
-    assert all(shard.last + 1 == following.first for shard, following in zip(made, made[1:], strict=False))
+    assert all(shard.last + 1 == following.first for shard, following in pairwise(made))
     assert all(1 <= shard.last - shard.first + 1 <= size for shard in made)
     assert sum(len(shard.responses) for shard in made) == count

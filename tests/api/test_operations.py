@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from pictures import drawn
 from test_batch import SAMPLES, batch, image
 from transports import Api, Files, Refused
 
+from pictures import drawn
 from vision_emulator.app import Emulator
 from vision_emulator.contract.errors import Code
 from vision_emulator.contract.messages import Feature, OperationMetadata
