@@ -146,8 +146,10 @@ def _merge(response: AnnotateImageResponse, answer: AnnotateImageResponse) -> No
     response.MergeFrom(answer)
 
 
-def _distinct(features: Iterable[Feature]) -> list[Feature]:
+def _distinct(features: Sequence[Feature]) -> Sequence[Feature]:
     """Each type once, with the largest max_results asked for; DOCUMENT_TEXT_DETECTION takes precedence over TEXT_DETECTION (documented)."""
+    if len(features) == 1:
+        return features
     by_type: dict[int, Feature] = {}
     for feature in features:
         known = by_type.get(feature.type)

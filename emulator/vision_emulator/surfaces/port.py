@@ -39,7 +39,12 @@ class Port:
         self._loop.add_reader(listener, self._accept)
 
     def close(self) -> None:
-        """Stops listening and drops the connections that have said nothing yet; those handed on are their speakers' to close."""
+        """Stops listening and drops the connections that have said nothing yet; those handed on are their speakers' to close.
+
+        A second call does nothing.
+        """
+        if self._listener.fileno() < 0:
+            return
         self._loop.remove_reader(self._listener)
         self._listener.close()
         for connection in list(self._silent):
