@@ -128,6 +128,7 @@ def test_all_violations_are_collected() -> None:
 def test_violations_are_bounded() -> None:
     """A body full of faults gets an answer of bounded size."""
     assert len(violations({"requests": [{"a": 1, "b": 2}] * FAULTS_MAX})) == FAULTS_MAX
+    assert len(violations({"requests": [{"a": 1}] * FAULTS_MAX, "parent": 1, "foo": 1})) == FAULTS_MAX
     assert len(violations({f"x{number}": 1 for number in range(2 * FAULTS_MAX)})) == FAULTS_MAX
     assert len(violations({"labels": {f"x{number}": 1 for number in range(2 * FAULTS_MAX)}})) == FAULTS_MAX
 
@@ -138,6 +139,11 @@ def test_the_echoed_value_is_bounded_and_encodable() -> None:
     assert text.endswith('"' + "!" * ECHO_CHARS_MAX + '..."')
     ((_field, text),) = violations({"\ud800": 1})
     assert text == f'{UNKNOWN} "?": Cannot find field.'
+
+
+def test_half_a_surrogate_pair_is_refused() -> None:
+    """A Python string that is no Unicode text, which YAML fixtures can hold, is refused like any other bad value."""
+    assert violations({"parent": "\ud800"}) == [("", "Invalid value (TYPE_STRING), a string holds half of a surrogate pair.")]
 
 
 def test_a_path_is_where_the_value_stands() -> None:
