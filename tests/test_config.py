@@ -91,7 +91,14 @@ def test_paths_start_where_they_were_written(tmp_path: Path) -> None:
         ({"environ": {"VISION_EMULATOR_SHIPPED_FIXTURES": "maybe"}}, "VISION_EMULATOR_SHIPPED_FIXTURES: 'maybe' is no true or false"),
         ({"flags": {"pace": "fast"}}, "--pace: 'fast' is no pace; use auto, instant, polls:N, seconds:S, manual or never"),
         ({"flags": {"drain_seconds": "nan"}}, "--drain-seconds: nan is out of range; use 0 to 3600 seconds"),
-        ({"flags": {"storage": "localhost"}}, "--storage: 'localhost' is no URL; use for example http://localhost:4443"),
+        (
+            {"flags": {"storage": "ftp://a"}},
+            "--storage: not the address of a Cloud Storage endpoint: 'ftp://a'; write it as http://HOST:PORT",
+        ),
+        (
+            {"environ": {"STORAGE_EMULATOR_HOST": "http://"}},
+            "STORAGE_EMULATOR_HOST: not the address of a Cloud Storage endpoint: 'http://'; write it as http://HOST:PORT",
+        ),
         ({"flags": {"log_level": "loud"}}, "--log-level: 'loud' is no level; use one of debug, info, warning, error"),
         ({"flags": {"project": "My Project"}}, "--project: 'My Project' is no project id; use lower-case letters, digits and hyphens"),
         ({"flags": {"annotators": ["synthetic,synthetic"]}}, "--annotators: synthetic,synthetic names an annotator twice"),
@@ -152,9 +159,9 @@ def test_variables_of_service_links_are_no_options(tmp_path: Path) -> None:
 
 
 def test_an_exported_storage_emulator_is_used(tmp_path: Path) -> None:
-    """STORAGE_EMULATOR_HOST, with or without a scheme, is the storage when nothing else was said, and the log says so."""
+    """STORAGE_EMULATOR_HOST is the storage when nothing else was said, and the log says so."""
     found = loaded(tmp_path, environ={"STORAGE_EMULATOR_HOST": "localhost:4443"})
-    assert (found.config.storage, found.origins["storage"]) == ("http://localhost:4443", "STORAGE_EMULATOR_HOST")
+    assert (found.config.storage, found.origins["storage"]) == ("localhost:4443", "STORAGE_EMULATOR_HOST")
     assert found.notes == ("STORAGE_EMULATOR_HOST=localhost:4443 is exported: objects are read and written there",)
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from batches import LABELS, SAMPLES, batch, image
 from google.cloud import vision
 from google.protobuf import json_format
 from hypothesis import given
@@ -24,17 +25,6 @@ from vision_emulator.contract.messages import (
     OperationMetadata,
 )
 from vision_emulator.core.batch import shards
-
-LABELS = {"type": Feature.LABEL_DETECTION}
-SAMPLES = "gs://cloud-samples-data/vision/document_understanding/"
-
-
-def image(uri: str, *features: dict[str, Any]) -> dict[str, Any]:
-    return {"image": {"source": {"image_uri": uri}}, "features": list(features or [LABELS])}
-
-
-def batch(images: list[dict[str, Any]], destination: str = "gs://results/run/", batch_size: int = 2) -> dict[str, Any]:
-    return {"requests": images, "output_config": {"gcs_destination": {"uri": destination}, "batch_size": batch_size}}
 
 
 async def run(api: Api, request: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from test_batch import SAMPLES, batch, image
+from batches import SAMPLES, batch, image
 from transports import Api, Files, Refused
 
 from pictures import drawn

@@ -1,1 +1,0 @@
-"""Makes tests/ importable for every folder below it (tests/pictures.py)."""
