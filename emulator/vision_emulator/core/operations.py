@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Final, Self
 
 from google.protobuf.message import Message
@@ -26,6 +25,7 @@ from vision_emulator.control.clock import Chance, Clock
 log = logging.getLogger(__name__)
 
 ID_DIGITS: Final = 16  # recorded: 16 lower-case hex digits
+POLLS_DIGITS_MAX: Final = 9  # of polls:N; Python refuses to read thousands of digits
 _NAME: Final = re.compile(r"(?:projects/[^/]+/)?(?:locations/[^/]+/)?operations/(?P<id>[^/]+)")
 
 
@@ -42,7 +42,7 @@ class Pace:
         kind, colon, number = text.strip().partition(":")
         if kind in ("auto", "instant", "manual", "never") and not colon:
             return cls(kind)
-        if kind == "polls" and number.isascii() and number.isdigit():
+        if kind == "polls" and number.isascii() and number.isdigit() and len(number) <= POLLS_DIGITS_MAX:
             return cls(kind, int(number))
         if kind == "seconds":
             try:
@@ -52,6 +52,10 @@ class Pace:
             if 0 <= seconds < math.inf:
                 return cls(kind, seconds)
         raise errors.pace_malformed(text)
+
+    def __str__(self) -> str:
+        """The text that ``parse`` reads as this pace."""
+        return f"{self.kind}:{self.number!r}" if self.kind in ("polls", "seconds") else self.kind
 
 
 @dataclass(slots=True, eq=False)
@@ -124,10 +128,10 @@ class Operations:
         await self._tasks.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         self.stop()
         if self._tasks is not None:
-            await self._tasks.__aexit__(kind, exc, traceback)
+            await self._tasks.__aexit__(None, None, None)  # what went wrong outside is no failure of the work
 
     def __iter__(self) -> Iterator[Record]:
         return iter(list(self._records.values()))
