@@ -128,13 +128,16 @@ def test_a_broken_file_is_refused_with_its_name(tmp_path: Path) -> None:
     assert refusal(tmp_path, flags=flags) == f"port in {path}: inf is no whole number"
 
 
-def test_storage_and_buckets_exclude_each_other(tmp_path: Path) -> None:
-    """Two places for the same buckets is a contradiction, wherever each came from."""
+def test_two_places_for_buckets_are_refused(tmp_path: Path) -> None:
+    """Two places for the same buckets is a contradiction, wherever each came from; nothing is silently ignored."""
     said = refusal(tmp_path, flags={"buckets": "tree"}, environ={"VISION_EMULATOR_STORAGE": "http://localhost:1"})
     assert said == (
         "storage and buckets exclude each other: the buckets are either at that address or in that folder "
         "(storage: VISION_EMULATOR_STORAGE; buckets: --buckets)"
     )
+    for option in ({"bucket": ["a"]}, {"auto_create_buckets": True}):
+        said = refusal(tmp_path, flags=option, environ={"STORAGE_EMULATOR_HOST": "http://localhost:1"})
+        assert said.startswith("bucket and auto_create_buckets are for the built-in storage: make the buckets at the storage's address (st")
 
 
 def test_host_may_carry_the_port(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple, get_args, get_type_hints
 PREFIX: Final = "VISION_EMULATOR_"
 FILE_NAME: Final = "vision-emulator.toml"
 STORAGE_VARIABLE: Final = "STORAGE_EMULATOR_HOST"
+STORAGE_OPTIONS: Final = ("storage", "buckets", "bucket", "auto_create_buckets")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 DRAIN_SECONDS_MAX: Final = 3600.0
 
@@ -44,9 +45,10 @@ def _seconds(value: float) -> None:
         raise ValueError(f"{value:g} is out of range; use 0 to {DRAIN_SECONDS_MAX:g} seconds")
 
 
-def _url(value: str) -> None:
-    if not re.match(r"https?://[^/]", value):
-        raise ValueError(f"{value!r} is no URL; use for example http://localhost:4443")
+def _endpoint(value: str) -> None:
+    from vision_emulator.storage.remote import root_url
+
+    root_url(value)
 
 
 def _log_level(value: str) -> None:
@@ -99,7 +101,7 @@ class Config:
         None,
         f"use the Cloud Storage at this address, not the built-in one; unset: ${STORAGE_VARIABLE} when exported, else the built-in one",
         "URL",
-        _url,
+        _endpoint,
     )
     buckets: Path | None = _option(  # noqa: RUF009 - a dataclass field under another name
         None, "folder to serve as buckets: FOLDER/bucket/object; unset: buckets live in memory", "FOLDER"
@@ -130,6 +132,8 @@ class Config:
                 raise ConfigError(f"{option.name}: {wrong}") from wrong
         if self.storage is not None and self.buckets is not None:
             raise ConfigError("storage and buckets exclude each other: the buckets are either at that address or in that folder")
+        if self.storage is not None and (self.bucket or self.auto_create_buckets):
+            raise ConfigError("bucket and auto_create_buckets are for the built-in storage: make the buckets at the storage's address")
 
 
 class Option:
@@ -237,20 +241,27 @@ def load(
     for source in sources:
         for name, value in _read(source):
             chosen[name], origins[name] = value, source.place(name)
-    notes = []
-    endpoint = environ.get(STORAGE_VARIABLE)
-    if endpoint and "storage" not in chosen:
-        url = endpoint if "://" in endpoint else f"http://{endpoint}"
-        refusal = _why_not_storage(url, chosen)
-        if refusal:
-            notes.append(f"{STORAGE_VARIABLE}={endpoint} {refusal}")
-        else:
-            chosen["storage"], origins["storage"] = url, STORAGE_VARIABLE
-            notes.append(f"{STORAGE_VARIABLE}={endpoint} is exported: objects are read and written there")
+    notes = _adopt_exported_storage(environ.get(STORAGE_VARIABLE), folder, chosen, origins)
     try:
-        return Loaded(Config(**chosen), origins, tuple(notes))
-    except ConfigError as wrong:  # each value was right by itself
-        raise ConfigError(f"{wrong} (storage: {origins['storage']}; buckets: {origins['buckets']})") from wrong
+        return Loaded(Config(**chosen), origins, notes)
+    except ConfigError as wrong:  # each value is right by itself, so two of them do not go together
+        places = "; ".join(f"{name}: {origins[name]}" for name in STORAGE_OPTIONS if origins[name] != "default")
+        raise ConfigError(f"{wrong} ({places})") from wrong
+
+
+def _adopt_exported_storage(endpoint: str | None, folder: Path, chosen: dict[str, Any], origins: dict[str, str]) -> tuple[str, ...]:
+    """Takes STORAGE_EMULATOR_HOST for the storage when nothing else was said; answers what the log should say of it."""
+    if not endpoint or "storage" in chosen:
+        return ()
+    try:
+        storage = OPTIONS["storage"].read(endpoint, folder)
+    except ValueError as wrong:
+        raise ConfigError(f"{STORAGE_VARIABLE}: {wrong}") from wrong
+    refusal = _why_not_storage(storage, chosen)
+    if refusal:
+        return (f"{STORAGE_VARIABLE}={endpoint} {refusal}",)
+    chosen["storage"], origins["storage"] = storage, STORAGE_VARIABLE
+    return (f"{STORAGE_VARIABLE}={endpoint} is exported: objects are read and written there",)
 
 
 def _toml(folder: Path, name: str | None) -> _Source:
@@ -302,7 +313,7 @@ def split_address(address: str) -> tuple[str, str | None]:
     return (host, port) if colon and ":" not in port else (address, None)
 
 
-def _why_not_storage(url: str, chosen: Mapping[str, Any]) -> str:
+def _why_not_storage(endpoint: str, chosen: Mapping[str, Any]) -> str:
     """Why an exported storage address is left alone, as the end of a sentence; empty when it is used."""
     from vision_emulator.storage.remote import names_this_server
 
@@ -310,7 +321,7 @@ def _why_not_storage(url: str, chosen: Mapping[str, Any]) -> str:
         return f"is left alone: buckets are served from {chosen['buckets']}"
     host = chosen.get("host", OPTIONS["host"].default)
     ports = (chosen.get("port", OPTIONS["port"].default), chosen.get("rest_port"))
-    if any(names_this_server(url, host, port) for port in ports if port):
+    if any(names_this_server(endpoint, host, port) for port in ports if port):
         return "is this very server: the built-in storage is used"
     return ""
 

@@ -1,0 +1,110 @@
+"""The README tells the truth: its blocks run against a real emulator, its options table is the one of config.py.
+
+Blocks run in their order, in one folder, with ``localhost:8970`` replaced by the emulator's address. A ``text`` block behind a
+block is its exact output; a comment ``<!-- file: NAME -->`` makes the next block that file; ``<!-- not run: REASON -->`` leaves one out.
+``python tests/test_readme.py`` writes the options table anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from vision_emulator import VisionEmulator
+from vision_emulator.config import as_markdown, load
+
+README = Path(__file__).parents[1] / "README.md"
+TABLE = re.compile(r"(<!-- options: .* -->\n).*(<!-- end of options -->)", re.DOTALL)
+BLOCK = re.compile(r"(?:<!-- (?P<mark>file|not run): (?P<note>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
+SECONDS_MAX = 60
+
+
+class Block(NamedTuple):
+    """A fenced block: where it starts, what language, its text, and the comment in front of it."""
+
+    line: int
+    language: str
+    text: str
+    mark: str
+    note: str
+
+
+def blocks() -> list[Block]:
+    text = README.read_text()
+    return [
+        Block(text.count("\n", 0, found.start("text")), found["language"], found["text"], found["mark"] or "", found["note"] or "")
+        for found in BLOCK.finditer(text)
+    ]
+
+
+def with_table(text: str) -> str:
+    return TABLE.sub(lambda found: f"{found[1]}{as_markdown()}{found[2]}", text)
+
+
+def serve_lines() -> list[str]:
+    return re.findall(r"vision-emulator serve(?: --[\w-]+(?: [\w/:.-]+)?)*", README.read_text())
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with VisionEmulator(bucket=["results"]) as emulator:
+        yield emulator.address
+
+
+def command(block: Block, address: str) -> list[str]:
+    text = block.text.replace("localhost:8970", address)
+    return [sys.executable, "-c", text] if block.language == "python" else ["bash", "-euo", "pipefail", "-c", text]
+
+
+def test_every_block_runs_as_written(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader copies works: every block exits with 0, and prints what the block behind it shows."""
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    for name in ("STORAGE_EMULATOR_HOST", "VISION_EMULATOR_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    printed = ""
+    for block in blocks():
+        if block.mark == "file":
+            (tmp_path / block.note).parent.mkdir(exist_ok=True)
+            (tmp_path / block.note).write_text(block.text)
+        elif block.language == "text":
+            assert printed == block.text, f"README.md:{block.line}: shows another output than the block before it prints"
+        elif block.language in ("python", "sh") and not block.mark and "make " not in block.text:
+            run = subprocess.run(command(block, address), cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+            assert run.returncode == 0, f"README.md:{block.line}: exit code {run.returncode}\n{run.stdout}\n{run.stderr}"
+            assert run.stdout, f"README.md:{block.line}: prints nothing"
+            printed = run.stdout
+
+
+def test_every_serve_line_is_accepted(tmp_path: Path) -> None:
+    """The flags of each ``vision-emulator serve`` in the text exist and take such values."""
+    lines = serve_lines()
+    assert len(lines) >= 4
+    for line in lines:
+        flags = {name.replace("-", "_"): value or "true" for name, value in re.findall(r"--([\w-]+)(?: ([\w/:.-]+))?", line)}
+        assert load(flags, {}, tmp_path).config
+
+
+def test_the_make_commands_exist() -> None:
+    """A make target that the README names is one of the Makefile's."""
+    makefile = (README.parent / "Makefile").read_text()
+    named = set(re.findall(r"\bmake (demo|test|serve|check|bench|clean|\w+(?=`))", README.read_text()))
+    assert {"demo", "test", "bench"} <= named
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)
+
+
+def test_the_options_table_is_current() -> None:
+    """The table is the one that config.py gives; ``python tests/test_readme.py`` writes it anew."""
+    text = README.read_text()
+    assert TABLE.search(text)
+    assert with_table(text) == text, "the options table is stale: run python tests/test_readme.py"
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text()))
