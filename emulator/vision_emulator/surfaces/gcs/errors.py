@@ -41,7 +41,7 @@ class GcsError(Exception):
         super().__init__(message)
         self.status = status
         self.reason = reason
-        self.message = message
+        self.message = message.encode("utf-8", "replace").decode()  # a path that is no UTF-8 holds what JSON cannot
 
     def json(self) -> bytes:
         """The refusal as the JSON API writes it."""

@@ -50,6 +50,11 @@ def decoded(segment: str) -> str:
         raise errors.invalid(f"The path holds percent-encoded bytes that are not UTF-8: {segment[:100]!r}") from error
 
 
+def presentable(text: str) -> str:
+    """Text that can be written as UTF-8; bytes that were none come from aiohttp as lone surrogates."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One call. ``path`` is percent-encoded, header names are lower case."""
@@ -65,11 +70,12 @@ class Request:
     def read(cls, method: str, raw_path: str, headers: Mapping[str, str], body: bytes) -> Self:
         """Reads the request target; 400 for a query that cannot be read."""
         path, query = split_target(raw_path)
-        lower = {name.lower(): value for name, value in headers.items()}
+        lower = {name.lower(): presentable(value) for name, value in headers.items()}
         try:
+            raw_path.encode()
             parameters = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS_MAX)
         except ValueError as error:
-            raise errors.invalid(f"The query cannot be read: {error}") from error
+            raise errors.invalid(f"The request target cannot be read: {error}") from error
         return cls(lower.get("x-http-method-override", method).upper(), path, parameters, dict(parameters), lower, body)
 
     @property
