@@ -109,6 +109,28 @@ def body_not_allowed() -> VisionError:
     return VisionError(Code.INVALID_ARGUMENT, "Invalid request: this method takes no body. Put its fields into the query.")
 
 
+def field_mask_unknown(selector: str, path: str) -> VisionError:
+    """A ``fields`` selector names what the answer has not. Recorded on other Google APIs."""
+    description = f"Error expanding 'fields' parameter. Cannot find matching fields for path '{path}'."
+    return _invalid_argument(selector, description)
+
+
+def field_mask_malformed(selector: str, at: int) -> VisionError:
+    """A ``fields`` selector that cannot be read. The shape is recorded on other Google APIs; wording of the description ours."""
+    return _invalid_argument(selector, f"Error expanding 'fields' parameter. Cannot read it from character {at + 1} on.")
+
+
+def system_parameter_unsupported(name: str, value: str, expected: str) -> VisionError:
+    """A query parameter of the front end with a value it does not take. Wording ours."""
+    return _invalid_argument(name, f"Invalid value {value[:100]!r} for parameter {name!r}. Expected {expected}.")
+
+
+def _invalid_argument(field: str, description: str) -> VisionError:
+    """The front end's general refusal, which leaves the reason to its details."""
+    details: Any = BadRequest(field_violations=[BadRequest.FieldViolation(field=field, description=description)])
+    return VisionError(Code.INVALID_ARGUMENT, "Request contains an invalid argument.", details)
+
+
 def payload_too_large() -> VisionError:
     """The body is larger than the front end takes. Recorded."""
     return VisionError(Code.INVALID_ARGUMENT, f"Request payload size exceeds the limit: {limits.REQUEST_BYTES_MAX} bytes.")

@@ -41,6 +41,14 @@ WAIT_SECONDS_MAX: Final = 3600.0  # WaitOperation without a timeout
 
 # ---- the batch; ours ----
 JOURNAL_ENTRIES_MAX: Final = 10_000
+# ---- the front end ----
+FIELD_MASK_DEPTH_MAX: Final = 32  # ours: names in one path of a fields selector
+FIELD_MASK_PATHS_MAX: Final = 1000  # ours
+CALLS_PER_HTTP_BATCH_MAX: Final = 100  # doc: the batching guides of Google's JSON APIs
+CALLBACK_CHARS_MAX: Final = 256  # ours: the name of a JSONP function
+GZIP_BYTES_MIN: Final = 1024  # ours: a smaller answer gains nothing
+QUOTA_PROJECTS_MAX: Final = 10_000  # ours: projects counted apart in one minute; the rest share one count
+
 
 # ---- Cloud Storage ----
 OBJECT_NAME_BYTES_MAX: Final = 1024  # UTF-8; doc
