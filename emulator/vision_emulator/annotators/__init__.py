@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from vision_emulator.contract.messages import AnnotateImageResponse, Feature, Im
 
 if TYPE_CHECKING:
     import PIL.Image
+
+    from vision_emulator.annotators.text import Block
 
 ENTRY_POINTS: Final = "vision_emulator.annotators"  # the group under which packages declare their annotators
 
@@ -56,6 +59,10 @@ class Picture:
     def __init__(self, data: bytes, uri: str = "") -> None:
         self.data = data
         self.uri = uri  # where it came from; for matching only
+        # What a page of a document says of itself, in boxes of ``size``; None for a picture, and where nothing usable is said.
+        self.embedded_text: Sequence[Block] | None = None
+        # Not a cached_property: before Python 3.12 that holds one lock for all pictures while it computes.
+        self._thumbnail: PIL.Image.Image | None = None
 
     @property
     def known(self) -> bool:
@@ -78,17 +85,19 @@ class Picture:
         """Width and height in pixels; VisionError as ``header``."""
         return self.header.width, self.header.height
 
-    @cached_property
+    @property
     def thumbnail(self) -> PIL.Image.Image:
         """An RGB copy of at most 128 pixels a side, the first frame, transparency laid on white; shared by all, so leave it as it is.
 
         VisionError as ``header``, and when the pixels cannot be decoded to the end. CPU work: call it off the event loop.
         """
-        with self._open() as image, _decoding():
-            return _rgb(_shrunk(image))
+        if self._thumbnail is None:
+            with self._open(2 * THUMBNAIL_SIDE) as image, _decoding():
+                self._thumbnail = _rgb(_shrunk(image))
+        return self._thumbnail
 
     @contextmanager
-    def _open(self) -> Iterator[PIL.Image.Image]:
+    def _open(self, side_max: float = math.inf) -> Iterator[PIL.Image.Image]:  # noqa: ARG002 - a page is rendered no larger than that
         """The image with its header read. Formats are named and loaded here: Pillow would otherwise try dozens on untrusted bytes."""
         from PIL import IcoImagePlugin, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - they register themselves
 

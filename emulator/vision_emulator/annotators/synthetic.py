@@ -50,24 +50,28 @@ class Synthetic(Annotator):
     async def annotate(self, picture: Picture, features: Sequence[Feature], context: ImageContext) -> AnnotateImageResponse:
         """The invented answer; VisionError (Bad image data.) for bytes that are no image, whatever was asked."""
         size = picture.size if picture.known else ASSUMED_SIZE
-        digest = picture.sha256 if picture.known else hashlib.sha256(picture.uri.encode()).hexdigest()
-        dice = Dice(f"{self._seed}:{digest}")
-        sketch = Sketch(size, dice)
-        fields: Fields = {}
-        for feature in sorted(features, key=lambda feature: feature.type):  # so that DOCUMENT_TEXT is laid over TEXT
-            if feature.type in INVENTIONS:
-                limit = feature.max_results if feature.max_results > 0 else limits.RESULTS_DEFAULT
-                fields |= INVENTIONS[feature.type](sketch, context, limit)
         asked = {feature.type for feature in features}
+        fields: Fields = {}
+        if not asked.isdisjoint(INVENTIONS):
+            sketch = Sketch(size, self._dice(picture))
+            for feature in sorted(features, key=lambda feature: feature.type):  # so that DOCUMENT_TEXT is laid over TEXT
+                if feature.type in INVENTIONS:
+                    limit = feature.max_results if feature.max_results > 0 else limits.RESULTS_DEFAULT
+                    fields |= INVENTIONS[feature.type](sketch, context, limit)
         if not asked.isdisjoint({Feature.IMAGE_PROPERTIES, Feature.CROP_HINTS}):
             ratios = list(context.crop_hints_params.aspect_ratios) if Feature.CROP_HINTS in asked else []
 
             def measure() -> Fields:
-                thumbnail = picture.thumbnail if picture.known else imagined(dice.of("pixels"))
+                thumbnail = picture.thumbnail if picture.known else imagined(self._dice(picture))
                 return measured(thumbnail, size, ratios, colors=Feature.IMAGE_PROPERTIES in asked)
 
             fields |= await asyncio.get_running_loop().run_in_executor(self._threads, measure)
         return AnnotateImageResponse(**fields)
+
+    def _dice(self, picture: Picture) -> Dice:
+        """What decides on this picture: the seed, and its bytes or, without them, its address."""
+        digest = picture.sha256 if picture.known else hashlib.sha256(picture.uri.encode()).hexdigest()
+        return Dice(f"{self._seed}:{digest}")
 
 
 def measured(thumbnail: PIL.Image.Image, size: tuple[int, int], ratios: Sequence[float], *, colors: bool) -> Fields:
@@ -84,6 +88,7 @@ def imagined(dice: Dice) -> PIL.Image.Image:
     """Soft patches of colour, in place of a picture whose bytes nobody has."""
     from PIL import Image
 
+    dice = dice.of("pixels")
     patches = bytes(dice.whole(0, 255) for _ in range(4 * 3 * 3))
     return Image.frombytes("RGB", (4, 3), patches).resize((64, 48), Image.Resampling.BILINEAR)
 
