@@ -146,12 +146,12 @@ class _Route(NamedTuple):
 
 
 # A template of this API is literal, or holds one variable that spans whole segments: /v1/{name=projects/*/operations/*}:cancel
-_TEMPLATE: Final = re.compile(r"(?P<head>[^{}]*)\{(?P<variable>[\w.]+)=(?P<pattern>[^{}]+)\}(?P<custom_verb>[^/{}]*)(?P<tail>[^{}]*)")
+TEMPLATE: Final = re.compile(r"(?P<head>[^{}]*)\{(?P<variable>[\w.]+)=(?P<pattern>[^{}]+)\}(?P<custom_verb>[^/{}]*)(?P<tail>[^{}]*)")
 
 
 def _route(method: Method, binding: Binding) -> tuple[list[str], _Route]:
     """A binding's segments, with "*" for any one and "*:verb" for any one before a custom verb; and its leaf."""
-    found = _TEMPLATE.fullmatch(binding.path)
+    found = TEMPLATE.fullmatch(binding.path)
     if found is None:
         return binding.path.split("/")[1:], _Route(method, binding, "", 0, 0, "")
     head, variable, pattern, custom_verb, tail = found.groups()
