@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from google.protobuf.message import Message
 
 from vision_emulator.contract import limits
-from vision_emulator.contract.messages import BadRequest, Status, pack
+from vision_emulator.contract.messages import BadRequest, ErrorInfo, Help, LocalizedMessage, Status, pack
 
 
 class Code(IntEnum):
@@ -156,6 +156,73 @@ def body_encoding_unsupported(encoding: str) -> VisionError:
     return VisionError(
         Code.INVALID_ARGUMENT, f"The request body cannot be read: Content-Encoding {encoding!r} is unknown or its data broken."
     )
+
+
+# ---- who may call, and how often ----
+
+_DOMAIN: Final = "googleapis.com"
+_SERVICE: Final = "vision.googleapis.com"
+_SEE: Final = "Expected OAuth 2 access token, login cookie or other valid authentication credential. See "
+_SIGN_IN: Final = "https://developers.google.com/identity/sign-in/web/devconsole-project."
+
+
+def api_key_missing() -> VisionError:
+    """No credentials at all, where a key would do. Recorded on other Google APIs."""
+    return VisionError(Code.PERMISSION_DENIED, "The request is missing a valid API key.")
+
+
+def credentials_missing(method: str) -> VisionError:
+    """No credentials at all, where only a token will do. Recorded."""
+    message = f"Request is missing required authentication credential. {_SEE}{_SIGN_IN}"
+    return VisionError(Code.UNAUTHENTICATED, message, _reason("CREDENTIALS_MISSING", method=method))
+
+
+def credentials_invalid(method: str, reason: str) -> VisionError:
+    """A token that is refused; reason is ACCESS_TOKEN_EXPIRED or ACCESS_TOKEN_TYPE_UNSUPPORTED. Recorded."""
+    message = f"Request had invalid authentication credentials. {_SEE}{_SIGN_IN}"
+    return VisionError(Code.UNAUTHENTICATED, message, _reason(reason, method=method))
+
+
+def api_keys_unsupported(method: str) -> VisionError:
+    """A key, where only a token will do. Documented; text recorded on other Google APIs."""
+    message = (
+        "API keys are not supported by this API. Expected OAuth2 access token or other authentication credentials that assert a "
+        "principal. See https://cloud.google.com/docs/authentication"
+    )
+    return VisionError(Code.UNAUTHENTICATED, message, _reason("CREDENTIALS_MISSING", method=method))
+
+
+def api_key_invalid() -> VisionError:
+    """A key that is none. Recorded."""
+    message = "API key not valid. Please pass a valid API key."
+    return VisionError(Code.INVALID_ARGUMENT, message, _reason("API_KEY_INVALID"), LocalizedMessage(locale="en-US", message=message))
+
+
+def api_key_blocked(method: str) -> VisionError:
+    """A key that may not call this API. Recorded."""
+    message = f"Requests to this API {_SERVICE} method {method} are blocked."
+    return VisionError(Code.PERMISSION_DENIED, message, _reason("API_KEY_SERVICE_BLOCKED", method=method))
+
+
+def quota_exceeded(project: str, calls_per_minute: int) -> VisionError:
+    """More calls in a minute than the quota. The pattern and its details are recorded on other Google APIs."""
+    quota = "quota metric 'Requests' and limit 'Requests per minute'"
+    message = f"Quota exceeded for {quota} of service '{_SERVICE}' for consumer 'project_number:{project}'."
+    reason = _reason(
+        "RATE_LIMIT_EXCEEDED",
+        consumer=f"projects/{project}",
+        quota_limit="RequestsPerMinutePerProject",
+        quota_limit_value=str(calls_per_minute),
+        quota_location="global",
+        quota_metric=f"{_SERVICE}/requests",
+    )
+    link: Any = Help.Link(description="Request a higher quota limit.", url="https://cloud.google.com/docs/quotas/help/request_increase")
+    return VisionError(Code.RESOURCE_EXHAUSTED, message, reason, Help(links=[link]))
+
+
+def _reason(reason: str, **metadata: str) -> ErrorInfo:
+    """Why a call was refused, for programs."""
+    return ErrorInfo(reason=reason, domain=_DOMAIN, metadata={**metadata, "service": _SERVICE})
 
 
 # ---- whole requests ----
