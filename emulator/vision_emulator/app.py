@@ -26,7 +26,7 @@ from vision_emulator.core.service import Vision
 from vision_emulator.storage import Storage
 from vision_emulator.storage.directory import DirectoryStorage
 from vision_emulator.storage.embedded import EmbeddedStorage, MemoryStorage
-from vision_emulator.surfaces import rpc
+from vision_emulator.surfaces import http, rpc
 from vision_emulator.surfaces.control import ControlSurface
 from vision_emulator.surfaces.gcs import StorageSurface
 from vision_emulator.surfaces.port import BACKLOG, Port
@@ -83,11 +83,11 @@ class Emulator:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self.vision, self.storage = await stack.enter_async_context(core(self.config, self.clock, self._chance))
-            http = await self._start_http(stack)
+            http_server = await self._start_http(stack)
             grpc_socket = await self._start_grpc(stack)
-            self.address = self._listen(stack, self.config.port, http, grpc_socket)
+            self.address = self._listen(stack, self.config.port, http_server, grpc_socket)
             if self.config.rest_port is not None:
-                self.rest_address = self._listen(stack, self.config.rest_port, http, grpc_socket)
+                self.rest_address = self._listen(stack, self.config.rest_port, http_server, grpc_socket)
             self._stack = stack.pop_all()
         return self
 
@@ -132,8 +132,8 @@ class Emulator:
                 return await buckets.handle(request)
             return await rest.handle(request)  # its page for unknown paths
 
-        server = web.Server(dispatch, access_log=None, auto_decompress=False, keepalive_timeout=75.0)
-        stack.push_async_callback(server.shutdown, CLOSE_SECONDS)
+        server = http.server(dispatch)
+        stack.push_async_callback(http.close, server, CLOSE_SECONDS)
         return server
 
     async def _start_grpc(self, stack: AsyncExitStack) -> str:
@@ -141,21 +141,21 @@ class Emulator:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vision-emulator-"))  # readable by its owner only
         path = os.path.join(folder, "grpc")  # noqa: PTH118 - grpc wants text
         server = rpc.server(self.vision)
-        server.add_insecure_port(f"unix:{path}")
         if self.config.grpc_port is not None:
             try:
                 port = server.add_insecure_port(_address(self.config.host, self.config.grpc_port))
             except RuntimeError as failure:
                 raise OSError(f"the gRPC port {_address(self.config.host, self.config.grpc_port)} cannot be used: {failure}") from failure
             self.grpc_address = _address(self.config.host, port)
+        server.add_insecure_port(f"unix:{path}")  # last: a server that was never started cannot let a socket go
         await server.start()
         stack.push_async_callback(server.stop, CLOSE_SECONDS)
         return path
 
-    def _listen(self, stack: AsyncExitStack, port: int, http: web.Server, grpc_socket: str) -> str:
+    def _listen(self, stack: AsyncExitStack, port: int, http_server: web.Server, grpc_socket: str) -> str:
         family = socket.AF_INET6 if ":" in self.config.host else socket.AF_INET
         listener = socket.create_server((self.config.host, port), family=family, backlog=BACKLOG)
-        opened = Port(listener, http, grpc_socket)
+        opened = Port(listener, http_server, grpc_socket)
         self._ports.append(opened)
         stack.callback(opened.close)
         return _address(self.config.host, listener.getsockname()[1])

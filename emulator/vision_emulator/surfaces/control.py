@@ -12,8 +12,10 @@ from aiohttp import web
 from vision_emulator.contract import codec
 from vision_emulator.contract.errors import VisionError, malformed_json
 from vision_emulator.control.clock import Clock
+from vision_emulator.control.journal import Entry
 from vision_emulator.core.operations import Pace
 from vision_emulator.core.service import Vision
+from vision_emulator.surfaces import http
 
 ROOT: Final = "/_emulator"
 _BODY_BYTES_MAX: Final = 64 * 1024
@@ -41,7 +43,7 @@ class ControlSurface:
                 case "GET" | "HEAD", "/_emulator/health":
                     return _json({"status": "serving"})
                 case "GET", "/_emulator/v1/journal":
-                    return _json({"entries": [asdict(entry) for entry in self._vision.journal]})
+                    return _json({"entries": [_plain(entry) for entry in self._vision.journal]})
                 case "GET", "/_emulator/v1/operations":
                     return _json({"operations": [codec.to_json(operation) for operation in self._vision.operations.list()]})
                 case "GET", "/_emulator/v1/pace":
@@ -68,9 +70,16 @@ class ControlSurface:
         return _json(codec.to_json(operations.find(name).view(name, self._clock.now())))
 
 
+def _plain(entry: Entry) -> dict[str, Any]:
+    """An entry as JSON, its code by name: "OK", "NOT_FOUND", null while the call is being answered."""
+    return asdict(entry) | {"code": None if entry.code is None else entry.code.name}
+
+
 async def _pace(request: web.BaseRequest) -> str:
-    body = await request.content.read(_BODY_BYTES_MAX)
-    value = codec.load_json(body)
+    try:
+        value = codec.load_json(await http.read(request, _BODY_BYTES_MAX))
+    except http.BodyTooLarge:
+        raise malformed_json(f"The body is larger than {_BODY_BYTES_MAX} bytes.") from None
     if not isinstance(value, dict) or not isinstance(value.get("pace"), str):
         raise malformed_json('Expected {"pace": "auto"} or another pace.')
     return str(value["pace"])

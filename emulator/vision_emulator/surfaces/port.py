@@ -1,8 +1,8 @@
 """One port for everything: the first bytes of a connection say who is to speak with it.
 
 ``PRI`` is HTTP/2 with prior knowledge, hence gRPC: spliced to the gRPC server's private socket, because grpc takes no accepted
-connections. Anything else is HTTP/1.1: the accepted socket itself is handed to aiohttp, at no cost per byte. A TLS hello (0x16) and
-CONNECT would be told apart in the same place, ``Port._speaker``.
+connections. A TLS hello is hung up on, with a hint in the log. Anything else is HTTP/1.1: the accepted socket itself is handed to
+aiohttp, at no cost per byte.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 PREFACE: Final = b"PRI"
+TLS_HELLO: Final = b"\x16"  # the type of a handshake record
+TLS_HELLO_BYTES_MAX: Final = 64 * 1024
 BACKLOG: Final = 1024
 SILENCE_SECONDS_MAX: Final = 120.0  # a connection that says nothing for so long is closed
 ACCEPT_PAUSE_SECONDS: Final = 1.0  # out of file descriptors: let some be freed
@@ -91,6 +93,11 @@ class Port:
         except OSError:
             first = b""
         if not first:  # hung up before a word
+            connection.close()
+            return
+        if first.startswith(TLS_HELLO):
+            log.warning("a client spoke TLS, which this port does not: use http:// or an insecure channel")
+            connection.recv(TLS_HELLO_BYTES_MAX)  # closing over unread bytes would be a reset
             connection.close()
             return
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)

@@ -14,6 +14,7 @@ from vision_emulator.contract import codec, errors, limits, transcoder
 from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.methods import Call, match
 from vision_emulator.core.service import Vision
+from vision_emulator.surfaces import http
 
 _VERSIONED: Final = re.compile(r"/v1(p[1-4]beta1)?(/|$)")
 _INLINE_BYTES_MAX: Final = 256 * 1024  # larger bodies are decoded off the event loop: a 5 MB image takes 50 ms
@@ -90,15 +91,10 @@ def not_found(path: str) -> web.Response:
 
 async def _body(request: web.BaseRequest) -> bytes:
     """The whole body, unzipped; VisionError when it is larger than the front end takes."""
-    if (request.content_length or 0) > limits.REQUEST_BYTES_MAX:
-        raise errors.payload_too_large()
-    chunks, size = [], 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if size > limits.REQUEST_BYTES_MAX:
-            raise errors.payload_too_large()
-        chunks.append(chunk)
-    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    try:
+        body = await http.read(request, limits.REQUEST_BYTES_MAX)
+    except http.BodyTooLarge:
+        raise errors.payload_too_large() from None
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     return body if encoding == "identity" else _unzipped(body, encoding)
 
