@@ -162,6 +162,14 @@ async def test_listing_is_in_code_point_order_below_a_prefix(bucket: Bucket) -> 
     assert await names(bucket, "none/") == []
 
 
+async def test_a_listing_knows_what_came_since_the_last(bucket: Bucket) -> None:
+    """Each listing is of the objects that are there when it begins."""
+    await bucket.write("b", b"", "text/plain")
+    assert await names(bucket) == ["b"]
+    await bucket.write("a", b"", "text/plain")
+    assert await names(bucket) == ["a", "b"]
+
+
 async def test_listing_goes_on_beyond_one_page(bucket: Bucket) -> None:
     """1001 objects are listed, each once."""
     wanted = [f"many/{number:04}" for number in range(1001)]

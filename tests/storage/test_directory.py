@@ -197,6 +197,50 @@ async def test_a_file_from_the_future_is_overwritten_by_a_newer_generation(root:
     assert (await bucket.get("x")).generation > before.generation
 
 
+async def test_generations_grow_for_whoever_looks_while_others_write(bucket: DirectoryBucket) -> None:
+    """A listing between two writes never sees a generation that a later one falls below."""
+    await bucket.write("x", b"0", "text/plain")
+    seen: list[int] = []
+
+    async def look() -> None:
+        for _ in range(40):
+            seen.extend([info.generation async for info in bucket.list()])
+
+    async def write() -> None:
+        for number in range(40):
+            await bucket.write("x", str(number).encode(), "text/plain")
+
+    await asyncio.gather(look(), write(), write())
+    assert seen == sorted(seen)
+    assert (await bucket.get("x")).generation >= seen[-1]
+    assert (await bucket.get("x")).attributes.content_type == "text/plain"
+
+
+async def test_a_file_that_goes_just_before_it_is_opened_is_missing(bucket: DirectoryBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment between finding and opening a file is not a fault of the storage."""
+    find = bucket._find
+
+    def find_and_lose(name: str) -> tuple[Path, os.stat_result]:
+        path, held = find(name)
+        path.unlink()
+        return path, held
+
+    await bucket.write("x", b"content", "text/plain")
+    monkeypatch.setattr(bucket, "_find", find_and_lose)
+    with pytest.raises(ObjectMissing):
+        await bucket.read("x")
+
+
+async def test_reading_what_is_being_deleted_is_missing_or_whole(bucket: DirectoryBucket) -> None:
+    """A reader that comes at the same time as a deletion gets the object or ObjectMissing, nothing else."""
+    for _ in range(30):
+        await bucket.write("x", b"content", "text/plain")
+        results = await asyncio.gather(
+            bucket.delete("x"), bucket.read("x"), bucket.content("x"), bucket.page(Query()), bucket.get("x"), return_exceptions=True
+        )
+        assert [error for error in results if isinstance(error, BaseException) and not isinstance(error, ObjectMissing)] == []
+
+
 LEGAL_NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=300).filter(lambda name: not name_fault(name))
 PATH_LIKE = st.lists(st.sampled_from(["a", "b", "..", ".", "", "con", "x" * 201, ".vision-emulator", "é", "a."]), min_size=1, max_size=5)
 NAMES = LEGAL_NAMES | PATH_LIKE.map("/".join).filter(lambda name: not name_fault(name))

@@ -61,7 +61,7 @@ async def test_head_says_the_length_and_sends_nothing(port: int, storage: Memory
     received = await exchange(port, b"HEAD /bkt/a%20b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     head, _, body = received.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK")
-    assert b"content-length: 5" in head.lower()
+    assert b"\r\ncontent-length: 5" in head.lower()
     assert body == b""
 
 

@@ -124,7 +124,7 @@ class DirectoryBucket(EmbeddedBucket):
         self._hidden = root / HIDDEN
         self._side = self._hidden / name
         self._stamp = stamp
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._serial = itertools.count()
         self._odd = self._load_odd()
         self.info = self._load_info()
@@ -166,12 +166,13 @@ class DirectoryBucket(EmbeddedBucket):
     ) -> Record:
         if fault := name_fault(object_name):
             raise NameRefused(f"Invalid object name {object_name[:100]!r}: {fault}")
-        record = Record(object_name, len(data), 0, 0, attributes, 1, component_count, digests)
+        generation = self._stamp()  # here, since clocks are asked on the event loop only
+        record = Record(object_name, len(data), generation, generation, attributes, 1, component_count, digests)
         return await self._in_thread(self._replace, record, data, conditions)
 
     async def patch(self, object_name: str, change: Callable[[Attributes], Attributes], conditions: Conditions = ANY) -> Record:
         """Changes what is said of an object; ObjectMissing, PreconditionFailed."""
-        return await self._in_thread(self._patch, object_name, change, conditions)
+        return await self._in_thread(self._patch, object_name, change, conditions, self._stamp())
 
     async def delete(self, object_name: str, conditions: Conditions = ANY) -> None:
         """Removes an object; ObjectMissing, PreconditionFailed."""
@@ -199,15 +200,19 @@ class DirectoryBucket(EmbeddedBucket):
     # ---- file work; runs in threads ----
 
     def _read(self, name: str, bytes_max: int | None) -> bytes:
-        with _opened(self._find(name)[0]) as file:
+        path, _ = self._find(name)
+        try:
+            file = _opened(path)
+        except FileNotFoundError as error:  # it went away since
+            raise ObjectMissing(f"{self.name}/{name}") from error
+        with file:
             size = os.fstat(file.fileno()).st_size
             if bytes_max is not None and size > bytes_max:
                 raise ObjectTooLarge(f"{name}: {size} bytes, {bytes_max} are allowed")
             return file.read()
 
     def _get(self, name: str, conditions: Conditions) -> Record:
-        with self._lock:
-            record = self._record(name)
+        record = self._record(name)
         conditions.check(name, record)
         return self._hashed(record)
 
@@ -229,21 +234,21 @@ class DirectoryBucket(EmbeddedBucket):
                     raise BucketMissing(self.name)
                 held = self._record_or_none(record.name)
                 conditions.check(record.name, held)
-                generation = max(self._stamp(), held.generation + 1 if held else 0)  # a dropped file may come from the future
-                record = replace(record, generation=generation, updated=generation)
+                if held and held.generation >= record.generation:  # a faster writer, or a dropped file from the future
+                    record = replace(record, generation=held.generation + 1, updated=held.generation + 1)
                 self._place(temporary, record, replaces=held is not None)
         finally:
             temporary.unlink(missing_ok=True)
         return record
 
-    def _patch(self, name: str, change: Callable[[Attributes], Attributes], conditions: Conditions) -> Record:
+    def _patch(self, name: str, change: Callable[[Attributes], Attributes], conditions: Conditions, updated: int) -> Record:
         self._get(name, ANY)  # so that the sidecar holds the hashes
         with self._lock:
             _, held = self._find(name)
             record = self._described(name, held)
             conditions.check(name, record)
             count = record.metageneration + 1
-            record = replace(record, attributes=change(record.attributes), metageneration=count, updated=self._stamp())
+            record = replace(record, attributes=change(record.attributes), metageneration=count, updated=updated)
             self._save(record, _stamp_of(held))
         return record
 
@@ -262,7 +267,7 @@ class DirectoryBucket(EmbeddedBucket):
         page = self._select(query)
         records: list[Record] = []
         for record in page.records:
-            with contextlib.suppress(ObjectMissing):  # it went away since
+            with contextlib.suppress(ObjectMissing):
                 records.append(self._hashed(record))
         return page._replace(records=records)
 
@@ -281,9 +286,9 @@ class DirectoryBucket(EmbeddedBucket):
 
     def _with_digests(self, record: Record, data: bytes) -> Record:
         hashed = replace(record, digests=digests_of(data))
-        with self._lock:
+        with self._lock, contextlib.suppress(ObjectMissing):  # it may have changed or gone since
             _, held = self._find(record.name)
-            if self._described(record.name, held).generation == record.generation and len(data) == record.size:
+            if self._described(record.name, held) == record:
                 self._save(hashed, _stamp_of(held))
         return hashed
 
@@ -363,7 +368,8 @@ class DirectoryBucket(EmbeddedBucket):
     # ---- what is said of an object ----
 
     def _record(self, name: str) -> Record:
-        return self._described(name, self._find(name)[1])
+        with self._lock:  # a sidecar is written just before its file
+            return self._described(name, self._find(name)[1])
 
     def _record_or_none(self, name: str) -> Record | None:
         try:

@@ -162,13 +162,14 @@ def select(names: Sequence[str], query: Query) -> Selection:
         if cut < 0:
             found.append(name)
             last = Mark(name, is_prefix=False)
+            at += 1
         else:
             group = name[: cut + len(query.delimiter)]
             prefixes.append(group)
             if query.with_trailing_delimiter and name == group:
                 found.append(name)
             last = Mark(group, is_prefix=True)
-        at = _behind(names, last, at)
+            at = _behind(names, last, at)
     return Selection(found, prefixes, None)
 
 

@@ -6,6 +6,7 @@ leaves the session as it was before the chunk.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -47,6 +48,7 @@ class _Session:
     chunks: list[bytes] = field(default_factory=list)
     size: int = 0
     stored: Record | None = None
+    finishing: asyncio.Lock = field(default_factory=asyncio.Lock)  # a client may send the last chunk again while it is being stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,8 @@ class Uploads:
             if not whole:
                 return _incomplete(request, session)
         try:
-            record = session.stored or await self._finish(session, request)
+            async with session.finishing:
+                record = session.stored or await self._finish(session, request)
         except (StorageError, GcsError):
             self._sessions.pop(upload_id, None)
             raise
