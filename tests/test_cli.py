@@ -20,7 +20,7 @@ from PIL import Image
 
 from vision_emulator import VisionEmulator
 from vision_emulator.cli import _reachable, _show_progress, main
-from vision_emulator.demo import NEXT, pictures
+from vision_emulator.demo import pictures
 
 SECONDS_MAX = 30
 
@@ -161,7 +161,7 @@ def test_a_port_in_use_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> 
     [
         (("--fixtures", "nowhere"), "nowhere: no such folder of fixtures"),
         (("--fixtures", "bad.yaml"), "bad.yaml:1: "),
-        (("--annotators", "clairvoyant"), "no annotator is called 'clairvoyant'; installed are: fixtures, synthetic"),
+        (("--annotators", "clairvoyant"), "no annotator is called 'clairvoyant'; installed are: fixtures, "),
         (("--bucket", "Not/A/Bucket"), "Invalid bucket name: 'Not/A/Bucket'"),
         (("--buckets", "file"), "file"),
         (("--pace", "soon"), "--pace: 'soon' is no pace"),
@@ -262,7 +262,7 @@ def test_the_demo_annotates_twelve_pictures(capsys: pytest.CaptureFixture[str]) 
     listed = [line.split()[0] for line in printed.splitlines() if line.startswith("   gs://results/output-")]
     assert listed == [f"gs://results/output-{part}.json" for part in ("1-to-2", "11-to-12", "3-to-4", "5-to-6", "7-to-8", "9-to-10")]
     assert '"uri": "gs://photos/01-sunset.jpg"' in printed
-    assert printed.rstrip().endswith(NEXT.format(folder="out").splitlines()[-1])
+    assert "The pictures and results of this run are in out/." in printed
     assert len(list(Path("out/photos").glob("*.jpg"))) == len(list(Path("out/photos").glob("*.png"))) == 6
     assert main(["demo", "--output", "out"]) == 0, "a second run replaces the results of the first"
 

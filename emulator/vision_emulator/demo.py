@@ -41,7 +41,9 @@ def run(folder: Path, say: Say, show_progress: ShowProgress) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{RESULTS}/output-*-to-*.json"):
         stale.unlink()
-    with VisionEmulator(buckets=folder, bucket=(PHOTOS, RESULTS)) as emulator:
+    answers = folder / ANSWERS_FILE
+    answers.write_text(ANSWERS)
+    with VisionEmulator(buckets=folder, bucket=(PHOTOS, RESULTS), fixtures=(answers,)) as emulator:
         say(f"1. An emulator is running on {emulator.address}; its buckets are the folders in {folder}/.\n")
         uris = [upload(emulator.url, name, picture) for name, picture in pictures()]
         say(f"2. Uploaded {len(uris)} pictures to Cloud Storage (the built-in one), as gs://{PHOTOS}/….\n")
@@ -63,12 +65,23 @@ def run(folder: Path, say: Say, show_progress: ShowProgress) -> None:
         first = json.loads(download(emulator.url, RESULTS, str(written[0]["name"])))["responses"][0]
         say(f"\n5. The first response in {written[0]['name']}, lists cut to {ITEMS_SHOWN}:")
         say(json.dumps(shortened(first), indent=2, ensure_ascii=False))
-    say(NEXT.format(folder=folder))
+    say(NEXT.format(folder=folder, answers=answers))
 
+
+ANSWERS_FILE: Final = "answers.yaml"  # beside the buckets' folders
+ANSWERS: Final = f"""\
+rules:
+- match: {{uri: "gs://{PHOTOS}/01-sunset.jpg"}}
+  response:
+    labelAnnotations:
+    - {{description: Sky, score: 0.97, topicality: 0.97}}
+    - {{description: Sunset, score: 0.94, topicality: 0.94}}
+    - {{description: Horizon, score: 0.88, topicality: 0.88}}
+"""
 
 NEXT: Final = """
-The colours and crops are computed from the pixels. The labels are invented (always the same ones for the same picture):
-write a fixture to say what the answer is, as the README shows.
+These labels are what {answers} says about this picture; the labels of the others are invented,
+always the same ones for the same picture. Colours and crops are computed from the pixels.
 
 How to go on:
   vision-emulator serve --auto-create-buckets
