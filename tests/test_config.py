@@ -42,7 +42,13 @@ def test_every_option_is_reachable_by_flag_variable_and_key(tmp_path: Path) -> N
     parser = ArgumentParser()
     add_flags(parser)
     values = {str: "abc", int: "7", float: "7", bool: "true", Path: "abc"}
-    special = {"storage": "http://localhost:1", "pace": "manual", "log_level": "debug", "output_content_type": "text/plain"}
+    special = {
+        "storage": "http://localhost:1",
+        "allow_url": "http://localhost",
+        "pace": "manual",
+        "log_level": "debug",
+        "output_content_type": "text/plain",
+    }
     for option in OPTIONS.values():
         text = special.get(option.name, values[option.kind])
         flags = vars(parser.parse_args([option.flag] if option.kind is bool else [option.flag, text]))

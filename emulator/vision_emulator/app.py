@@ -26,6 +26,7 @@ from vision_emulator.core.service import Vision
 from vision_emulator.storage import Storage
 from vision_emulator.storage.directory import DirectoryStorage
 from vision_emulator.storage.embedded import EmbeddedStorage, MemoryStorage
+from vision_emulator.storage.web import WebImages
 from vision_emulator.surfaces import http, rpc
 from vision_emulator.surfaces.control import ControlSurface
 from vision_emulator.surfaces.gcs import StorageSurface
@@ -51,7 +52,8 @@ async def core(config: Config, clock: Clock, chance: Chance) -> AsyncIterator[Co
         storage = await stack.enter_async_context(_storage(config, clock))
         settings = Settings(config.seed, config.fixtures, config.shipped_fixtures)
         annotators = [await stack.enter_async_context(annotator) for annotator in load(config.annotators, settings)]
-        annotation = ImageAnnotation(storage, annotators)
+        web = await stack.enter_async_context(WebImages(config.allow_url))
+        annotation = ImageAnnotation(storage, annotators, web)
         batch = ImageBatch(annotation, storage, config.output_content_type)
         operations = await stack.enter_async_context(Operations(clock, chance, Pace.parse(config.pace), config.project))
         yield Core(Vision(annotation, batch, operations, Journal(clock)), storage)

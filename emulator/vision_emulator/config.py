@@ -51,6 +51,13 @@ def _endpoint(value: str) -> None:
     root_url(value)
 
 
+def _url_patterns(value: tuple[str, ...]) -> None:
+    from vision_emulator.storage.web import UrlPattern
+
+    for text in value:
+        UrlPattern.parse(text)
+
+
 def _log_level(value: str) -> None:
     if value not in LOG_LEVELS:
         raise ValueError(f"{value!r} is no level; use one of {', '.join(LOG_LEVELS)}")
@@ -108,6 +115,12 @@ class Config:
     )
     bucket: tuple[str, ...] = _option((), "bucket to make at start (a list)", "NAME")
     auto_create_buckets: bool = _option(False, "make a bucket when it is first named, instead of answering that it is missing")
+    allow_url: tuple[str, ...] = _option(
+        (),
+        "http(s) images that may be fetched, as https://example.com/* or http://localhost:*/*; unset: none (a list)",
+        "PATTERN",
+        _url_patterns,
+    )
     fixtures: tuple[Path, ...] = _option(
         (), "folder of given answers: rules in YAML or JSON, or Vision's own output files (a list)", "FOLDER"
     )

@@ -323,6 +323,11 @@ def url_not_accessible() -> VisionError:
     )
 
 
+def url_unavailable() -> VisionError:
+    """An http(s) image whose server fails, or takes too long. Recorded; its code was 13, 4 and 14 over the years, 14 the newest."""
+    return VisionError(Code.UNAVAILABLE, "We can not access the URL currently. Please download the content and pass it in.")
+
+
 def storage_unavailable(uri: str) -> VisionError:
     """The storage behind a gs:// URI does not answer. Wording ours, after the recorded texts of unreachable URLs."""
     return VisionError(Code.UNAVAILABLE, f"Error opening file: {uri}. The storage is not reachable currently.")

@@ -25,6 +25,12 @@ ASPECT_RATIOS_MAX: Final = 16  # crop hint ratios beyond it are ignored; doc
 IMAGE_BYTES_MAX: Final = 20_000_000  # doc: 20 MB
 IMAGE_PIXELS_MAX: Final = 75_000_000  # recorded: larger ones are refused with a per-image error
 
+# ---- images from the web; ours ----
+URL_CHARS_MAX: Final = 8192
+URL_REDIRECTS_MAX: Final = 5
+URL_SECONDS_MAX: Final = 30.0  # one image with all its redirects
+URL_CONNECT_SECONDS_MAX: Final = 5.0  # one address of a host; then the next is tried
+
 # ---- request bodies ----
 REQUEST_BYTES_MAX: Final = 41_943_040  # recorded: the front end names this number in its refusal (documented: 10 MB)
 TRANSPORT_BYTES_MAX: Final = 256 * MIB  # ours: above the API's own limit, so that the API's error is what a client sees

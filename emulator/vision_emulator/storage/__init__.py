@@ -91,3 +91,12 @@ class Storage(Protocol):
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *exc: object) -> None: ...
+
+
+class Web(Protocol):
+    """Where images behind http(s) URLs are found."""
+
+    async def read(self, url: str, bytes_max: int) -> bytes:
+        """The bytes behind a URL; AccessDenied when it may not be fetched, ObjectMissing when there is nothing to be had,
+        ObjectTooLarge beyond ``bytes_max``, StorageUnavailable when another time may be better."""
+        ...
