@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from http.client import responses
-from urllib.parse import urlsplit
 
+from vision_emulator.contract import http_batch
+from vision_emulator.contract.http_batch import Answer, BatchError
 from vision_emulator.contract.limits import STORAGE_BATCH_CALLS_MAX
-from vision_emulator.surfaces.gcs import errors, multipart
+from vision_emulator.contract.multipart import Part
+from vision_emulator.surfaces.gcs import errors
 from vision_emulator.surfaces.gcs.request import Reply, Request
 
 Caller = Callable[[str, str, Mapping[str, str], bytes], Awaitable[Reply]]
-_BOUNDARY = "batch_vision_emulator"
 
 
 async def reply(call: Caller, request: Request) -> Reply:
@@ -19,43 +19,16 @@ async def reply(call: Caller, request: Request) -> Reply:
     if request.method != "POST":
         raise errors.not_found(f"{request.method} {request.path}")
     try:
-        parts = multipart.parse(request.headers.get("content-type", ""), request.content())
-    except multipart.MultipartError as error:
-        raise errors.invalid(f"The batch cannot be read: {error}") from error
-    if len(parts) > STORAGE_BATCH_CALLS_MAX:
-        raise errors.invalid(f"A batch has at most {STORAGE_BATCH_CALLS_MAX} calls; this one has {len(parts)}.")
-    answers = [_part(part.headers.get("content-id"), await _call(call, request, part.content)) for part in parts]
-    body = b"".join(b"--%b\r\n%b\r\n" % (_BOUNDARY.encode(), answer) for answer in answers)
-    return Reply(200, {"content-type": f"multipart/mixed; boundary={_BOUNDARY}"}, body + f"--{_BOUNDARY}--\r\n".encode())
+        parts = http_batch.parts(request.headers.get("content-type", ""), request.body, STORAGE_BATCH_CALLS_MAX)
+    except BatchError as error:
+        raise errors.invalid(str(error)) from error
+    content_type, body = http_batch.body([(part, await _answer(call, request, part)) for part in parts])
+    return Reply(200, {"content-type": content_type}, body)
 
 
-async def _call(call: Caller, outer: Request, content: bytes) -> Reply:
-    """Makes one call; relative and absolute URLs are taken, and the outer call's host where the inner names none."""
-    call_text = content.lstrip()
-    head, _, body = call_text.partition(b"\r\n\r\n" if b"\r\n\r\n" in call_text else b"\n\n")  # Python writes LF alone
-    request_line, _, header_block = head.partition(b"\n")
-    words = request_line.decode("utf-8", "replace").split()
-    if len(words) < 2:
-        return _refused("A batch part must begin with METHOD, a blank and a path.")
-    method, url = words[:2]
-    target = urlsplit(url)
-    if target.path.lstrip("/").startswith("batch"):
-        return _refused("A batch inside a batch is not allowed.")
-    headers = {"host": outer.headers.get("host", ""), **multipart.header_lines(header_block)}
-    return await call(method.upper(), f"{target.path}?{target.query}", headers, body)
-
-
-def _refused(message: str) -> Reply:
-    error = errors.invalid(message)
-    return Reply(error.status, {"content-type": errors.JSON_TYPE}, error.json())
-
-
-def _part(content_id: str | None, answer: Reply) -> bytes:
-    """One answer as a part of the batch's answer."""
-    head = ["Content-Type: application/http"]
-    if content_id:
-        head.append(f"Content-ID: <response-{content_id.strip('<>')}>")
-    lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}"]
-    lines += [f"{name.title()}: {value}" for name, value in answer.headers.items()]
-    lines.append(f"Content-Length: {len(answer.body)}")
-    return "\r\n".join([*head, "", *lines, "", ""]).encode() + answer.body
+async def _answer(call: Caller, outer: Request, part: Part) -> Answer:
+    try:
+        return Answer(*await call(*http_batch.call(part, outer.headers)))
+    except BatchError as error:
+        refusal = errors.invalid(str(error))
+        return Answer(refusal.status, {"content-type": errors.JSON_TYPE}, refusal.json())

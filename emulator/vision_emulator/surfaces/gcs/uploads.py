@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
+from vision_emulator.contract import multipart
 from vision_emulator.contract.limits import OBJECT_BYTES_MAX, UPLOADS_BYTES_MAX, UPLOADS_OPEN_MAX
 from vision_emulator.control.clock import Chance
 from vision_emulator.storage import StorageError
@@ -28,7 +29,7 @@ from vision_emulator.storage.embedded import (
     digest,
     name_fault,
 )
-from vision_emulator.surfaces.gcs import errors, multipart
+from vision_emulator.surfaces.gcs import errors
 from vision_emulator.surfaces.gcs.errors import GcsError
 from vision_emulator.surfaces.gcs.request import Reply, Request, json_object, json_reply
 from vision_emulator.surfaces.gcs.resources import object_resource, patched
@@ -94,7 +95,7 @@ class Uploads:
 
     async def _multipart(self, request: Request, bucket: EmbeddedBucket) -> Reply:
         try:
-            parts = multipart.parse(request.headers.get("content-type", ""), request.content())
+            parts = multipart.parse(request.headers.get("content-type", ""), request.body)
         except multipart.MultipartError as error:
             raise errors.invalid(f"The multipart upload cannot be read: {error}") from error
         if len(parts) != 2:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vision_emulator.surfaces.gcs.multipart import MultipartError, Part, parse
+from vision_emulator.contract.multipart import MultipartError, Part, parse
 
 CRLF = b'--b\r\nContent-Type: application/json\r\n\r\n{"name": "x"}\r\n--b\r\nContent-Type: image/png\r\n\r\nPNG\r\n--b--\r\n'
 EXPECTED = [Part({"content-type": "application/json"}, b'{"name": "x"}'), Part({"content-type": "image/png"}, b"PNG")]
