@@ -112,6 +112,14 @@ async def test_links_lead_back_the_way_the_client_came(call: Client) -> None:
     assert made["selfLink"].startswith("http://localhost/")
 
 
+async def test_what_gcloud_asks_before_every_copy(call: Client) -> None:
+    """The layout is flat and there are no managed folders; for a missing bucket neither is said."""
+    layout = orjson.loads((await call("GET", "/storage/v1/b/bkt/storageLayout")).body)
+    assert (layout["bucket"], layout["hierarchicalNamespace"]) == ("bkt", {"enabled": False})
+    assert orjson.loads((await call("GET", "/storage/v1/b/bkt/managedFolders")).body) == {"kind": "storage#managedFolders"}
+    assert error(await call("GET", "/storage/v1/b/none/storageLayout")) == (404, "notFound")
+
+
 async def test_method_override(call: Client) -> None:
     """Java says PATCH by a header."""
     await call.put("a")

@@ -8,7 +8,7 @@ from vision_emulator.storage.embedded import EmbeddedBucket, EmbeddedStorage, se
 from vision_emulator.surfaces.gcs import errors
 from vision_emulator.surfaces.gcs.listing import next_token, query_of
 from vision_emulator.surfaces.gcs.request import Reply, Request, json_reply
-from vision_emulator.surfaces.gcs.resources import bucket_resource, bucket_settings
+from vision_emulator.surfaces.gcs.resources import bucket_layout, bucket_resource, bucket_settings
 
 
 class Buckets:
@@ -31,6 +31,11 @@ class Buckets:
             case "DELETE", [name]:
                 self._storage.delete(name)
                 return Reply(204, {})
+            case "GET", [name, "storageLayout"]:
+                return json_reply(bucket_layout((await self._storage.bucket(name)).info))
+            case "GET", [name, "managedFolders"]:
+                await self._storage.bucket(name)
+                return json_reply({"kind": "storage#managedFolders"})
             case _, [name, "iam", *rest]:
                 await self._storage.bucket(name)
                 return policy_reply(request, rest)

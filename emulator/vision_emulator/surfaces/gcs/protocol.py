@@ -58,11 +58,11 @@ class StorageProtocol:
 
     async def _answer(self, request: Request) -> Reply:
         if _BATCH.fullmatch(request.path):
-            return await batch.reply(self.reply, request)
+            return await batch.reply(self.reply, await request.plain())
         found = _JSON_API.fullmatch(request.path)
         if found:
             segments = [decoded(segment) for segment in (found["rest"] or "").split("/")[1:]]
-            return await self._json(request, found["kind"] or "", segments)
+            return await self._json(await request.plain(), found["kind"] or "", segments)
         if _RESERVED.fullmatch(request.path):
             raise errors.not_found(request.path)
         return await self._xml.reply(request)

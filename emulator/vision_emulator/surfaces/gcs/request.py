@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -114,18 +115,18 @@ class Request:
             metageneration_not_match=self.number(f"{prefix}MetagenerationNotMatch"),
         )
 
-    def content(self) -> bytes:
-        """The body, decompressed when the client compressed it on the way."""
+    async def plain(self) -> Self:
+        """The same call with the body as it was before the client compressed it on the way."""
         if self.headers.get("content-encoding", "").lower() != "gzip":
-            return self.body
+            return self
         try:
-            return decompressed(self.body)
+            return replace(self, body=await asyncio.to_thread(decompressed, self.body))
         except zlib.error as error:
             raise errors.invalid(f"The body says it is gzip, but cannot be decompressed: {error}") from error
 
     def resource(self) -> dict[str, Any]:
         """The body as a JSON object; empty for an empty body."""
-        return json_object(self.content())
+        return json_object(self.body)
 
 
 def number(name: str, text: str | None) -> int | None:

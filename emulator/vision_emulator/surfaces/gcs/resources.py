@@ -28,6 +28,8 @@ _FIELDS: Final = {
 _BUCKET_FIELDS_OURS: Final = frozenset(
     ("kind", "id", "name", "selfLink", "etag", "timeCreated", "updated", "metageneration", "projectNumber", "locationType")
 )
+LOCATION_DEFAULT: Final = "US"
+LOCATION_TYPE: Final = "multi-region"
 _HEADER_SAFE: Final = "".join(chr(code) for code in range(0x20, 0x7F))
 
 
@@ -108,7 +110,7 @@ def bucket_resource(base_url: str, info: BucketInfo) -> dict[str, Any]:
     """A bucket's metadata resource."""
     created, updated = rfc3339(info.created), rfc3339(info.updated)
     return {
-        "location": "US",
+        "location": LOCATION_DEFAULT,
         "storageClass": STORAGE_CLASS_DEFAULT,
         **info.settings,
         "kind": "storage#bucket",
@@ -116,12 +118,18 @@ def bucket_resource(base_url: str, info: BucketInfo) -> dict[str, Any]:
         "name": info.name,
         "selfLink": f"{base_url}/storage/v1/b/{info.name}",
         "projectNumber": "0",
-        "locationType": "multi-region",
+        "locationType": LOCATION_TYPE,
         "metageneration": str(info.metageneration),
         "etag": etag(info.metageneration, 0),
         "timeCreated": created,
         "updated": updated,
     }
+
+
+def bucket_layout(info: BucketInfo) -> dict[str, Any]:
+    """How a bucket is laid out: flat. gcloud asks before every copy."""
+    location = {"location": info.settings.get("location", LOCATION_DEFAULT), "locationType": LOCATION_TYPE}
+    return {"kind": "storage#storageLayout", "bucket": info.name, **location, "hierarchicalNamespace": {"enabled": False}}
 
 
 def bucket_settings(held: Mapping[str, Any], resource: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,9 +88,8 @@ class Uploads:
 
     async def _simple(self, request: Request, bucket: EmbeddedBucket) -> Reply:
         attributes = _attributes(request, {}, request.headers.get("content-type", ""))
-        content = request.content()
-        digests = await verified(content, expected_hashes(request, {}))
-        record = await bucket.put(_name(request, {}), content, attributes, request.conditions(), digests)
+        digests = await verified(request.body, expected_hashes(request, {}))
+        record = await bucket.put(_name(request, {}), request.body, attributes, request.conditions(), digests)
         return json_reply(object_resource(request.base_url, bucket.name, record))
 
     async def _multipart(self, request: Request, bucket: EmbeddedBucket) -> Reply:
@@ -136,8 +135,7 @@ class Uploads:
         if request.method not in ("PUT", "POST"):
             raise errors.invalid(f"A resumable upload takes PUT, POST and DELETE, not {request.method}.")
         if session.stored is None:
-            content = request.content()
-            whole = _take(session, _span(request.headers.get("content-range"), len(content)), content)
+            whole = _take(session, _span(request.headers.get("content-range"), len(request.body)), request.body)
             self._drop_oldest()
             if not whole:
                 return _incomplete(request, session)
