@@ -21,7 +21,7 @@ from vision_emulator.annotators import Picture
 from vision_emulator.annotators.synthetic import Synthetic
 from vision_emulator.contract.messages import Feature, ImageContext
 
-PICTURES = 100
+PICTURES = 60
 ROUNDS = 9
 FILE_BYTES = 100_000
 CORES = len(os.sched_getaffinity(0))

@@ -42,8 +42,8 @@ def square(thumbnail: PIL.Image.Image) -> npt.NDArray[np.uint8]:
 def attention(pixels: npt.NDArray[np.uint8]) -> Attention:
     """How much each place stands out, SIDE x SIDE, from 1 to 256: how far its colour, a little blurred, is from the picture's mean.
 
-    The distance is in lightness and two opponent colours ("frequency-tuned" saliency: as good here as a spectral residual, at a quarter
-    of its time). Whole numbers, so that sums of them do not depend on their order. A picture of one colour is 256 everywhere.
+    The distance is in lightness and two opponent colours ("frequency-tuned" saliency, at a quarter of the time of a spectral residual).
+    Whole numbers, so that sums of them do not depend on their order. A picture of one colour is 256 everywhere.
     """
     import numpy as np
 
@@ -73,7 +73,7 @@ def dominant_colors(pixels: npt.NDArray[np.uint8], seen: Attention) -> dict[str,
     """An ImageProperties: up to ten colours by falling score, which is the share of all attention that falls on the colour's pixels.
 
     Pixels are sorted into a coarse grid of colours; its bins join, the most attended first, where their mean colours are close.
-    (Pillow's octree finds much the same in three times as long, and holds the interpreter lock meanwhile.)
+    Not Pillow's octree: it takes longer, and holds the interpreter lock, so that threads wait for each other.
     """
     import numpy as np
 
