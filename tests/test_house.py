@@ -27,6 +27,8 @@ SECONDS_MAX = 60
 # What clients may call and get an answer; every other method of the table answers UNIMPLEMENTED, with a sentence.
 ANSWERED = {
     "ImageAnnotator.BatchAnnotateImages",
+    "ImageAnnotator.BatchAnnotateFiles",
+    "ImageAnnotator.AsyncBatchAnnotateFiles",
     "ImageAnnotator.AsyncBatchAnnotateImages",
     "Operations.ListOperations",
     "Operations.GetOperation",

@@ -20,7 +20,7 @@ from vision_emulator.config import Config
 from vision_emulator.control.clock import Chance, Clock, SystemClock
 from vision_emulator.control.journal import Journal
 from vision_emulator.core.annotate import ImageAnnotation
-from vision_emulator.core.batch import ImageBatch
+from vision_emulator.core.batch import Batches
 from vision_emulator.core.operations import Operations, Pace
 from vision_emulator.core.service import Vision
 from vision_emulator.storage import Storage
@@ -54,9 +54,9 @@ async def core(config: Config, clock: Clock, chance: Chance) -> AsyncIterator[Co
         annotators = [await stack.enter_async_context(annotator) for annotator in load(config.annotators, settings)]
         web = await stack.enter_async_context(WebImages(config.allow_url))
         annotation = ImageAnnotation(storage, annotators, web)
-        batch = ImageBatch(annotation, storage, config.output_content_type)
+        batches = Batches(annotation, storage, config.output_content_type)
         operations = await stack.enter_async_context(Operations(clock, chance, Pace.parse(config.pace), config.project))
-        yield Core(Vision(annotation, batch, operations, Journal(clock)), storage)
+        yield Core(Vision(annotation, batches, operations, Journal(clock)), storage)
 
 
 def _storage(config: Config, clock: Clock) -> Storage:

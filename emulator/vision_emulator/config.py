@@ -126,7 +126,7 @@ class Config:
     )
     shipped_fixtures: bool = _option(True, "also know the documented answers for Google's sample images")
     annotators: tuple[str, ...] = _option(
-        ("fixtures", "synthetic"),
+        ("fixtures", "local", "synthetic"),
         "who looks at pictures, in order; per feature the first that claims it answers (a list)",
         "NAME",
         _annotators,

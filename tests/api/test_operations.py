@@ -115,7 +115,7 @@ async def test_every_call_is_one_journal_entry(api: Api, emulator: Emulator) -> 
 async def test_what_is_not_emulated_says_so(api: Api) -> None:
     """A method of the API that is not emulated answers UNIMPLEMENTED with a sentence, never an invented result."""
     with pytest.raises(Refused, match="is not emulated") as refused:
-        await api("BatchAnnotateFiles", {})
+        await api("GetProductSet", {"name": "projects/p/locations/l/productSets/s"})
     assert refused.value.code == Code.UNIMPLEMENTED
 
 

@@ -39,11 +39,7 @@ class Api(Protocol):
 
 
 def method(rpc: str, package: str = "google.cloud.vision.v1") -> Method:
-    service = {"Operation": "google.longrunning.Operations", "Operations": "google.longrunning.Operations"}
-    for name, path in service.items():
-        if rpc.endswith(name):
-            return METHODS[f"/{path}/{rpc}"]
-    return METHODS[f"/{package}.ImageAnnotator/{rpc}"]
+    return next(row for row in METHODS.values() if row.name == rpc and row.package in (package, "google.longrunning"))
 
 
 class Direct:

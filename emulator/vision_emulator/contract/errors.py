@@ -125,6 +125,17 @@ def system_parameter_unsupported(name: str, value: str, expected: str) -> Vision
     return _invalid_argument(name, f"Invalid value {value[:100]!r} for parameter {name!r}. Expected {expected}.")
 
 
+def batch_malformed(message: str) -> VisionError:
+    """A batch of calls that cannot be read, or one of its parts. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, message)
+
+
+def discovery_document_missing(version: str) -> VisionError:
+    """No such version of the API. Wording after the one of Google's discovery service."""
+    name = f"API service: vision.googleapis.com format: rest version: {version}"
+    return VisionError(Code.NOT_FOUND, f"Discovery document not found for {name}")
+
+
 def _invalid_argument(field: str, description: str) -> VisionError:
     """The front end's general refusal, which leaves the reason to its details."""
     details: Any = BadRequest(field_violations=[BadRequest.FieldViolation(field=field, description=description)])
@@ -147,7 +158,7 @@ def internal() -> VisionError:
 
 
 def message_malformed(full_name: str) -> VisionError:
-    """Bytes over gRPC that are no message of the method's request type. Wording ours."""
+    """Binary bytes that are no message of the method's request type. Wording ours."""
     return VisionError(Code.INVALID_ARGUMENT, f"The request is not a valid {full_name} message.")
 
 
@@ -282,6 +293,103 @@ def parent_malformed(parent: str) -> VisionError:
     )
 
 
+def location_unsupported(parent: str) -> VisionError:
+    """A parent in a location that annotates nothing. Documented (product search has other locations); wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid parent: {parent}. Supported locations are us, eu and asia.")
+
+
+def unsupported_model(model: str) -> VisionError:
+    """A Feature.model that no documentation names. Whether the real service minds is not known; wording ours."""
+    return VisionError(
+        Code.INVALID_ARGUMENT,
+        f"Unsupported model: {model!r}. Supported are builtin/stable, builtin/latest, builtin/weekly, builtin/rc and builtin/legacy.",
+    )
+
+
+def label_malformed(key: str, value: str) -> VisionError:
+    """An entry of a request's labels map that breaks the documented rules. Wording ours."""
+    return VisionError(
+        Code.INVALID_ARGUMENT,
+        f"Invalid label {key[:100]!r}: {value[:100]!r}. Keys and values have at most {limits.REQUEST_LABEL_CHARS_MAX} characters: "
+        "lowercase letters, digits, underscores and dashes; keys start with a letter.",
+    )
+
+
+# ---- files of pages ----
+
+
+def too_many_files(count: int) -> VisionError:
+    """More than one file in one online call. Documented; wording ours, after the one of images."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Too many files per request: {count}. The limit is {limits.FILES_PER_CALL_MAX}.")
+
+
+def files_are_none() -> VisionError:
+    """An offline batch without a single file. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, "Request must contain at least one file.")
+
+
+def file_and_features_required() -> VisionError:
+    """A request element lacks its file, its file's source, or its features. Wording ours, after the recorded one of images."""
+    return VisionError(Code.INVALID_ARGUMENT, "Request must specify input_config and features.")
+
+
+def mime_type_unsupported(mime_type: str) -> VisionError:
+    """input_config.mime_type is missing or none of the three. Documented; wording ours."""
+    return VisionError(
+        Code.INVALID_ARGUMENT,
+        f"Unsupported mime_type: {mime_type!r}. Supported are application/pdf, image/tiff and image/gif.",
+    )
+
+
+def too_many_pages_asked(count: int) -> VisionError:
+    """More than five pages asked of one online call. Documented; wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Too many pages per request: {count}. The limit is {limits.PAGES_PER_CALL_MAX}.")
+
+
+def page_number_zero() -> VisionError:
+    """A page number 0: pages are counted from 1, or from -1 backwards. Documented; wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, "Invalid page number: 0. Pages are counted from 1, and from -1 backwards.")
+
+
+def page_beyond_end(number: int, count: int) -> VisionError:
+    """A page that the file does not have: the error of that page's slot, so that the others are answered. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid page number: {number}. The file has {count} page{'s' * (count != 1)}.")
+
+
+def offline_file_must_be_in_storage() -> VisionError:
+    """Inline content, or a URI that is not gs://, in an offline batch of files. Documented; wording ours."""
+    return VisionError(
+        Code.INVALID_ARGUMENT, "Only files in Google Cloud Storage (gs:// URIs) are supported in asynchronous batch requests."
+    )
+
+
+def file_broken(kind: str, uri: str) -> VisionError:
+    """A file that is not what its mime_type says, or is cut off. Recorded for PDF as an operation's error, its code unknown."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Error in extracting images from {kind} file{f' {uri}' if uri else ''}")
+
+
+def file_locked(uri: str) -> VisionError:
+    """A PDF that opens only with a password. Wording ours, behind the recorded one of broken files."""
+    return VisionError(Code.INVALID_ARGUMENT, f"{file_broken('PDF', uri).message}: it is protected by a password.")
+
+
+def file_too_many_pages(uri: str, count: int) -> VisionError:
+    """More than 2000 pages in a file of an offline batch. Documented; wording ours."""
+    return VisionError(
+        Code.INVALID_ARGUMENT, f"Too many pages: {uri} has {count}. The limit is {limits.PAGES_PER_FILE_MAX} pages per file."
+    )
+
+
+def file_too_many_bytes(uri: str) -> VisionError:
+    """More than 1 GB. Documented; wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"File size of {uri} exceeds the limit: {limits.FILE_BYTES_MAX} bytes.")
+
+
+def file_too_large(uri: str) -> VisionError:
+    """Frames of more pixels, each or together, than are decoded. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"The frames of the file{f' {uri}' if uri else ''} are too large.")
+
+
 # ---- one image ----
 
 
@@ -331,6 +439,11 @@ def url_unavailable() -> VisionError:
 def storage_unavailable(uri: str) -> VisionError:
     """The storage behind a gs:// URI does not answer. Wording ours, after the recorded texts of unreachable URLs."""
     return VisionError(Code.UNAVAILABLE, f"Error opening file: {uri}. The storage is not reachable currently.")
+
+
+def unsupported_language(code: str) -> VisionError:
+    """A language hint that is none of the documented languages. The refusal is documented; wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"Unsupported language hint: {code[:100]!r}.")
 
 
 def features_failed() -> VisionError:

@@ -25,6 +25,12 @@ ASPECT_RATIOS_MAX: Final = 16  # crop hint ratios beyond it are ignored; doc
 IMAGE_BYTES_MAX: Final = 20_000_000  # doc: 20 MB
 IMAGE_PIXELS_MAX: Final = 75_000_000  # recorded: larger ones are refused with a per-image error
 
+# ---- files of pages ----
+FILE_BYTES_MAX: Final = 1_000_000_000  # doc: 1 GB
+RENDERED_PIXELS_MAX: Final = 20_000_000  # ours: a page of a PDF is rendered no larger, whatever size it claims
+FRAMES_PIXELS_MAX: Final = 4_000_000_000  # ours: all frames of an animated GIF together, since each is drawn over the ones before it
+PAGE_CHARS_MAX: Final = 100_000  # ours: a page with more embedded characters counts as having none
+
 # ---- images from the web; ours ----
 URL_CHARS_MAX: Final = 8192
 URL_REDIRECTS_MAX: Final = 5
@@ -34,6 +40,14 @@ URL_CONNECT_SECONDS_MAX: Final = 5.0  # one address of a host; then the next is 
 # ---- request bodies ----
 REQUEST_BYTES_MAX: Final = 41_943_040  # recorded: the front end names this number in its refusal (documented: 10 MB)
 TRANSPORT_BYTES_MAX: Final = 256 * MIB  # ours: above the API's own limit, so that the API's error is what a client sees
+
+# ---- the front end ----
+FIELD_MASK_DEPTH_MAX: Final = 32  # ours: names in one path of a fields selector
+FIELD_MASK_PATHS_MAX: Final = 1000  # ours
+CALLS_PER_HTTP_BATCH_MAX: Final = 100  # doc: the batching guides of Google's JSON APIs
+CALLBACK_CHARS_MAX: Final = 256  # ours: the name of a JSONP function
+GZIP_BYTES_MIN: Final = 1024  # ours: a smaller answer gains nothing
+QUOTA_PROJECTS_MAX: Final = 10_000  # ours: projects counted apart in one minute; the rest share one count
 
 # ---- labels of a request ----
 REQUEST_LABEL_CHARS_MAX: Final = 63  # keys and values; doc
@@ -47,14 +61,6 @@ WAIT_SECONDS_MAX: Final = 3600.0  # WaitOperation without a timeout
 
 # ---- the batch; ours ----
 JOURNAL_ENTRIES_MAX: Final = 10_000
-# ---- the front end ----
-FIELD_MASK_DEPTH_MAX: Final = 32  # ours: names in one path of a fields selector
-FIELD_MASK_PATHS_MAX: Final = 1000  # ours
-CALLS_PER_HTTP_BATCH_MAX: Final = 100  # doc: the batching guides of Google's JSON APIs
-CALLBACK_CHARS_MAX: Final = 256  # ours: the name of a JSONP function
-GZIP_BYTES_MIN: Final = 1024  # ours: a smaller answer gains nothing
-QUOTA_PROJECTS_MAX: Final = 10_000  # ours: projects counted apart in one minute; the rest share one count
-
 
 # ---- Cloud Storage ----
 OBJECT_NAME_BYTES_MAX: Final = 1024  # UTF-8; doc

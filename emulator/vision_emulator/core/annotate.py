@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from vision_emulator.annotators import FIELDS_OF_FEATURE, Annotator, Picture
 from vision_emulator.contract import errors, limits
 from vision_emulator.contract.errors import VisionError
-from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature
+from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature, ImageContext
 from vision_emulator.core import validate
 from vision_emulator.storage import (
     SCHEME,
@@ -91,6 +91,30 @@ class Reader:
 
     async def _from_storage(self, uri: str) -> bytes:
         try:
+            data = await self._stored(uri, limits.IMAGE_BYTES_MAX)
+        except ObjectTooLarge as large:
+            raise errors.image_too_many_bytes() from large
+        if not data:
+            raise errors.bad_image_data()
+        return data
+
+    async def read_file(self, uri: str) -> bytes:
+        """The bytes of a file of pages in Cloud Storage; VisionError when they cannot be had."""
+        try:
+            return await self._stored(uri, limits.FILE_BYTES_MAX)
+        except ObjectTooLarge as large:
+            raise errors.file_too_many_bytes(uri) from large
+
+    async def check_file(self, uri: str) -> None:
+        """Returns when there is such a file and it may be read; VisionError as ``read_file``."""
+        try:
+            await self._stored(uri, 0)
+        except ObjectTooLarge:
+            return  # said before a byte is loaded, and only of what could be read
+
+    async def _stored(self, uri: str, bytes_max: int) -> bytes:
+        """The object's content; ObjectTooLarge, and everything else in the API's words."""
+        try:
             where = GcsUri.parse(uri)
         except ValueError:
             raise errors.gcs_path_malformed(uri) from None
@@ -98,19 +122,14 @@ class Reader:
             bucket = self._buckets.get(where.bucket)
             if bucket is None:
                 bucket = self._buckets[where.bucket] = await self._storage.bucket(where.bucket)
-            data = await bucket.read(where.object, limits.IMAGE_BYTES_MAX)
+            return await bucket.read(where.object, bytes_max)
         except ObjectMissing as missing:
             raise errors.object_missing(uri) from missing
         except (BucketMissing, AccessDenied) as denied:
             raise errors.object_unreadable(uri) from denied
-        except ObjectTooLarge as large:
-            raise errors.image_too_many_bytes() from large
         except StorageUnavailable as down:
             log.warning("%s could not be read: %s", uri, down)
             raise errors.storage_unavailable(uri) from down
-        if not data:
-            raise errors.bad_image_data()
-        return data
 
 
 class ImageAnnotation:
@@ -127,21 +146,34 @@ class ImageAnnotation:
 
     async def annotate(self, request: AnnotateImageRequest, reader: Reader, answered_by: Counter[str]) -> AnnotateImageResponse:
         """The response for one image, its failure as the response's ``error``; counts in ``answered_by`` who answered how many features."""
-        response = AnnotateImageResponse()
         try:
             picture = await reader.read(request)
-            await self._ask(picture, request, response, answered_by)
+        except VisionError as failure:
+            return AnnotateImageResponse(error=failure.image_status())
+        return await self.look_at(picture, request.features, request.image_context, answered_by)
+
+    async def look_at(
+        self, picture: Picture, features: Sequence[Feature], context: ImageContext, answered_by: Counter[str]
+    ) -> AnnotateImageResponse:
+        """The same for a picture in hand, a page for example."""
+        response = AnnotateImageResponse()
+        try:
+            await self._ask(picture, _distinct(features), context, response, answered_by)
         except VisionError as failure:
             response.error.CopyFrom(failure.image_status())
         return response
 
     async def _ask(
-        self, picture: Picture, request: AnnotateImageRequest, response: AnnotateImageResponse, answered_by: Counter[str]
+        self,
+        picture: Picture,
+        wanted: Sequence[Feature],
+        context: ImageContext,
+        response: AnnotateImageResponse,
+        answered_by: Counter[str],
     ) -> None:
-        wanted = _distinct(request.features)
         for annotator, features in self._route(picture, wanted):
             try:
-                answer = await annotator.annotate(picture, features, request.image_context)
+                answer = await annotator.annotate(picture, features, context)
             except VisionError:
                 raise
             except Exception:  # a plug-in's bug is this image's error; the server and the other images live on

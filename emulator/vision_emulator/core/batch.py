@@ -1,30 +1,41 @@
-"""Many images: a bounded number at once, each response in its slot, each output file written as soon as it is full."""
+"""Many images, or the pages of files: a bounded number at once, each response in its slot, each output file written when it is full."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from vision_emulator.contract import codec, errors
+from google.protobuf.message import Message
+
+from vision_emulator.contract import codec, errors, limits
 from vision_emulator.contract.messages import (
-    AnnotateImageRequest,
+    AnnotateFileResponse,
     AnnotateImageResponse,
+    AsyncAnnotateFileRequest,
+    AsyncAnnotateFileResponse,
+    AsyncBatchAnnotateFilesRequest,
+    AsyncBatchAnnotateFilesResponse,
     AsyncBatchAnnotateImagesRequest,
     AsyncBatchAnnotateImagesResponse,
     BatchAnnotateImagesResponse,
+    OutputConfig,
 )
 from vision_emulator.core import validate
 from vision_emulator.core.annotate import ImageAnnotation, Reader
-from vision_emulator.storage import Bucket, GcsUri, Storage, StorageError
+from vision_emulator.core.files import FileAnnotation, without_content
+from vision_emulator.storage import GcsUri, Storage, StorageError
 
 log = logging.getLogger(__name__)
 
 WINDOW: Final = 16  # images of one batch in flight: enough to hide storage latency, few enough to keep 20 MB images off the heap
 BREATH: Final = 8  # images after which other calls get a turn, for work that never waits
+
+Look = Callable[[int], Awaitable[AnnotateImageResponse]]  # the response of the image or page at this place, counted from 0
+Form = Callable[[list[AnnotateImageResponse]], Message]  # what an output file of these responses holds
 
 
 @dataclass(slots=True)
@@ -53,9 +64,9 @@ class Shard:
         """Where it is written: plain concatenation, no slash put in, no zeros (recorded)."""
         return f"{prefix}output-{self.first}-to-{self.last}.json"
 
-    def content(self) -> bytes:
-        """BatchAnnotateImagesResponse as one line of JSON."""
-        return codec.encode(BatchAnnotateImagesResponse(responses=[response for response in self.responses if response is not None]))
+    def content(self, form: Form) -> bytes:
+        """The responses in this form, as one line of JSON."""
+        return codec.encode(form([response for response in self.responses if response is not None]))
 
 
 def shards(count: int, batch_size: int) -> Iterator[Shard]:
@@ -64,53 +75,90 @@ def shards(count: int, batch_size: int) -> Iterator[Shard]:
         yield Shard(first, [None] * min(batch_size, count - first + 1))
 
 
-class ImageBatch:
-    """Runs offline batches of images."""
+class Batches:
+    """Runs offline batches."""
 
     def __init__(self, annotation: ImageAnnotation, storage: Storage, content_type: str) -> None:
         self._annotation = annotation
+        self._files = FileAnnotation(annotation)
         self._storage = storage
         self._content_type = content_type
 
-    async def run(self, request: AsyncBatchAnnotateImagesRequest, answered_by: Counter[str]) -> AsyncBatchAnnotateImagesResponse:
+    async def images(self, request: AsyncBatchAnnotateImagesRequest, answered_by: Counter[str]) -> AsyncBatchAnnotateImagesResponse:
         """Annotates every image and writes every shard; VisionError when the destination cannot be written."""
-        destination = request.output_config.gcs_destination.uri
+        images, reader = list(request.requests), self._annotation.reader()
+
+        async def look(index: int) -> AnnotateImageResponse:
+            response = await self._annotation.annotate(images[index], reader, answered_by)
+            response.context.uri = validate.image_uri(images[index])
+            return response
+
+        def form(responses: list[AnnotateImageResponse]) -> BatchAnnotateImagesResponse:
+            return BatchAnnotateImagesResponse(responses=responses)
+
+        await self._write(request.output_config, len(images), look, form, WINDOW)
+        return AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
+
+    async def files(self, request: AsyncBatchAnnotateFilesRequest, answered_by: Counter[str]) -> AsyncBatchAnnotateFilesResponse:
+        """Annotates every page of every file and writes every shard, one file after the other, since a file may have a gigabyte.
+
+        VisionError when a destination cannot be written, or a file cannot be read or opened; the files before it have their results.
+        """
+        reader = self._annotation.reader()
+        for element in request.requests:
+            await self._file(element, reader, answered_by)
+        done = [AsyncAnnotateFileResponse(output_config=element.output_config) for element in request.requests]
+        return AsyncBatchAnnotateFilesResponse(responses=done)
+
+    async def _file(self, request: AsyncAnnotateFileRequest, reader: Reader, answered_by: Counter[str]) -> None:
+        async with self._files.opened(request.input_config, reader) as document:
+            if document.count > limits.PAGES_PER_FILE_MAX:
+                raise errors.file_too_many_pages(document.uri, document.count)
+
+            async def look(index: int) -> AnnotateImageResponse:
+                return await self._files.page(document, index + 1, request.features, request.image_context, answered_by)
+
+            def form(responses: list[AnnotateImageResponse]) -> AnnotateFileResponse:
+                return AnnotateFileResponse(input_config=without_content(request.input_config), responses=responses)
+
+            await self._write(request.output_config, document.count, look, form, document.in_flight_max)
+
+    async def _write(self, output: OutputConfig, count: int, look: Look, form: Form, window: int) -> None:
+        """Looks at all of them and writes the shards; output_not_writable when the destination cannot be written."""
+        destination = output.gcs_destination.uri
         where = GcsUri.parse(destination)
         try:
             bucket = await self._storage.bucket(where.bucket)
-            await self._annotate(request, bucket, where.object, answered_by)
+
+            async def write(shard: Shard) -> None:
+                await bucket.write(shard.object_name(where.object), shard.content(form), self._content_type)
+
+            await _work(_places(count, validate.batch_size(output)), look, write, min(window, count))
         except StorageError as failure:
             log.warning("%s cannot be written: %s", destination, failure)
             raise errors.output_not_writable(destination) from failure
-        return AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
 
-    async def _annotate(self, request: AsyncBatchAnnotateImagesRequest, bucket: Bucket, prefix: str, answered_by: Counter[str]) -> None:
-        """Workers take images in order; whoever completes a shard writes it, so what waits in memory is bounded by WINDOW open shards."""
-        size = validate.batch_size(request.output_config)
-        images = self._images(list(request.requests), size)
-        reader = self._annotation.reader()
 
-        async def work() -> None:
-            for index, image, shard in images:
-                if shard.put(index, await self._one(image, reader, answered_by)):
-                    await bucket.write(shard.object_name(prefix), shard.content(), self._content_type)
-                if index % BREATH == 0:
-                    await asyncio.sleep(0)  # noqa: TID251 - not time: a turn for the other tasks
+async def _work(places: Iterator[tuple[int, Shard]], look: Look, write: Callable[[Shard], Awaitable[None]], window: int) -> None:
+    """Workers take places in order; whoever completes a shard writes it, so what waits in memory is bounded by ``window`` open shards."""
 
-        try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(min(WINDOW, len(request.requests))):
-                    workers.create_task(work())
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None  # the other workers were cancelled because of it
+    async def work() -> None:
+        for index, shard in places:
+            if shard.put(index, await look(index)):
+                await write(shard)
+            if index % BREATH == 0:
+                await asyncio.sleep(0)  # noqa: TID251 - not time: a turn for the other tasks
 
-    @staticmethod
-    def _images(requests: list[AnnotateImageRequest], batch_size: int) -> Iterator[tuple[int, AnnotateImageRequest, Shard]]:
-        for shard in shards(len(requests), batch_size):
-            for index in range(shard.first - 1, shard.last):
-                yield index, requests[index], shard
+    try:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(window):
+                workers.create_task(work())
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None  # the other workers were cancelled because of it
 
-    async def _one(self, image: AnnotateImageRequest, reader: Reader, answered_by: Counter[str]) -> AnnotateImageResponse:
-        response = await self._annotation.annotate(image, reader, answered_by)
-        response.context.uri = validate.image_uri(image)
-        return response
+
+def _places(count: int, batch_size: int) -> Iterator[tuple[int, Shard]]:
+    """Each place of the batch, in order, with the shard that it belongs to."""
+    for shard in shards(count, batch_size):
+        for index in range(shard.first - 1, shard.last):
+            yield index, shard

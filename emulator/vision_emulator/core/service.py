@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,8 +13,10 @@ from google.protobuf.message import Message
 from vision_emulator.contract import errors, limits
 from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.messages import (
+    AsyncBatchAnnotateFilesRequest,
     AsyncBatchAnnotateImagesRequest,
-    AsyncBatchAnnotateImagesResponse,
+    BatchAnnotateFilesRequest,
+    BatchAnnotateFilesResponse,
     BatchAnnotateImagesRequest,
     BatchAnnotateImagesResponse,
     CancelOperationRequest,
@@ -29,7 +32,8 @@ from vision_emulator.contract.methods import Call
 from vision_emulator.control.journal import Journal
 from vision_emulator.core import validate
 from vision_emulator.core.annotate import ImageAnnotation
-from vision_emulator.core.batch import ImageBatch
+from vision_emulator.core.batch import Batches
+from vision_emulator.core.files import FileAnnotation
 from vision_emulator.core.operations import Operations, Pace, Record
 
 log = logging.getLogger(__name__)
@@ -42,14 +46,17 @@ _SLEEPS_BEFORE_ITS_FIRST_POLL: Final = "gl-java/"  # up to 20 s, so pace auto gi
 class Vision:
     """The Vision API over one storage, one set of annotators and one set of operations."""
 
-    def __init__(self, annotation: ImageAnnotation, batch: ImageBatch, operations: Operations, journal: Journal) -> None:
+    def __init__(self, annotation: ImageAnnotation, batches: Batches, operations: Operations, journal: Journal) -> None:
         self.operations = operations
         self.journal = journal
         self._annotation = annotation
-        self._batch = batch
+        self._files = FileAnnotation(annotation)
+        self._batches = batches
         self._methods: Mapping[tuple[str, str], Callable[[Call, Any], Awaitable[Message]]] = {
             ("ImageAnnotator", "BatchAnnotateImages"): self.batch_annotate_images,
+            ("ImageAnnotator", "BatchAnnotateFiles"): self.batch_annotate_files,
             ("ImageAnnotator", "AsyncBatchAnnotateImages"): self.async_batch_annotate_images,
+            ("ImageAnnotator", "AsyncBatchAnnotateFiles"): self.async_batch_annotate_files,
             ("Operations", "ListOperations"): self.list_operations,
             ("Operations", "GetOperation"): self.get_operation,
             ("Operations", "DeleteOperation"): self.delete_operation,
@@ -78,23 +85,32 @@ class Vision:
         validate.batch_annotate_images(request)
         answered_by: Counter[str] = Counter()
         reader = self._annotation.reader()
-        responses = [await self._annotation.annotate(element, reader, answered_by) for element in request.requests]
+        annotated = (self._annotation.annotate(element, reader, answered_by) for element in request.requests)
+        responses = await asyncio.gather(*annotated)
         _disclose(call, answered_by)
         return BatchAnnotateImagesResponse(responses=responses)
+
+    async def batch_annotate_files(self, call: Call, request: BatchAnnotateFilesRequest) -> BatchAnnotateFilesResponse:
+        """One file, up to five of its pages answered inline."""
+        validate.batch_annotate_files(request)
+        answered_by: Counter[str] = Counter()
+        reader = self._annotation.reader()
+        responses = [await self._files.annotate(element, reader, answered_by) for element in request.requests]
+        _disclose(call, answered_by)
+        return BatchAnnotateFilesResponse(responses=responses)
 
     async def async_batch_annotate_images(self, call: Call, request: AsyncBatchAnnotateImagesRequest) -> Operation:
         """Up to 2000 images, answered as files in Cloud Storage by an operation."""
         validate.async_batch_annotate_images(request)
-        record = self._open_record(call, request.parent)
+        return await self._start(call, request.parent, lambda answered_by: self._batches.images(request, answered_by))
 
-        async def work() -> AsyncBatchAnnotateImagesResponse:
-            answered_by: Counter[str] = Counter()
-            try:
-                return await self._batch.run(request, answered_by)
-            finally:
-                record.answered_by = answered_by
-
-        return await self.operations.start(record, work())
+    async def async_batch_annotate_files(self, call: Call, request: AsyncBatchAnnotateFilesRequest) -> Operation:
+        """Files of up to 2000 pages, answered as files in Cloud Storage by an operation; a file that cannot be read is refused here."""
+        validate.async_batch_annotate_files(request)
+        reader = self._annotation.reader()
+        for element in request.requests:
+            await reader.check_file(element.input_config.gcs_source.uri)
+        return await self._start(call, request.parent, lambda answered_by: self._batches.files(request, answered_by))
 
     # ---- google.longrunning.Operations ----
 
@@ -123,10 +139,23 @@ class Vision:
 
     async def wait_operation(self, call: Call, request: WaitOperationRequest) -> Operation:
         """Holds until the operation is done or the timeout is over."""
-        seconds = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else None
+        seconds = request.timeout.seconds + request.timeout.nanos / 1e9 if request.HasField("timeout") else None
         operation, record = await self.operations.wait(request.name, seconds, call.deadline_seconds)
         _disclose_result(call, operation, record)
         return operation
+
+    async def _start(self, call: Call, parent: str, run: Callable[[Counter[str]], Awaitable[Message]]) -> Operation:
+        """The operation of a batch, whose record learns who answered."""
+        record = self._open_record(call, parent)
+
+        async def work() -> Message:
+            answered_by: Counter[str] = Counter()
+            try:
+                return await run(answered_by)
+            finally:
+                record.answered_by = answered_by
+
+        return await self.operations.start(record, work())
 
     def _open_record(self, call: Call, parent: str) -> Record:
         asked = call.metadata.get(PACE)

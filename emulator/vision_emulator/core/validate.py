@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vision_emulator.contract import errors, limits
 from vision_emulator.contract.messages import (
+    AnnotateFileRequest,
     AnnotateImageRequest,
+    AsyncAnnotateFileRequest,
+    AsyncBatchAnnotateFilesRequest,
     AsyncBatchAnnotateImagesRequest,
+    BatchAnnotateFilesRequest,
     BatchAnnotateImagesRequest,
     Feature,
     OutputConfig,
 )
 
-_PARENT = re.compile(r"projects/[^/]+(/locations/[^/]+)?")
+_PARENT = re.compile(r"projects/[^/]+(?:/locations/(?P<location>[^/]+))?")
+_LOCATIONS = frozenset({"us", "eu", "asia"})  # documented
+_MODEL = re.compile(r"(builtin/(stable|latest|weekly|rc|legacy(_\d{8})?))?")  # documented, legacy_20190601 in the past
+_LABEL_KEY = re.compile(r"[^\W\d_][\w-]*")
+_LABEL_VALUE = re.compile(r"[\w-]*")
 _IN_STORAGE = re.compile(r"gs://[^/]")
+MIME_TYPES = frozenset({"application/pdf", "image/tiff", "image/gif"})  # of files; documented
 _FEATURES = frozenset(Feature.Type.values()) - {Feature.TYPE_UNSPECIFIED}
 
 
 def batch_annotate_images(request: BatchAnnotateImagesRequest) -> None:
     """An online call: up to 16 images, each with a source and features. None at all is allowed and answers nothing."""
     _parent(request.parent)
+    _labels(request.labels)
     if len(request.requests) > limits.IMAGES_PER_CALL_MAX:
         raise errors.too_many_images()
     _images(request.requests)
@@ -30,6 +40,7 @@ def batch_annotate_images(request: BatchAnnotateImagesRequest) -> None:
 def async_batch_annotate_images(request: AsyncBatchAnnotateImagesRequest) -> None:
     """An offline batch: 1 to 2000 images, all in Cloud Storage, and a place for the results."""
     _parent(request.parent)
+    _labels(request.labels)
     count = len(request.requests)
     if count == 0:
         raise errors.batch_is_empty()
@@ -40,6 +51,33 @@ def async_batch_annotate_images(request: AsyncBatchAnnotateImagesRequest) -> Non
         if element.image.content or not is_in_storage(image_uri(element)):
             raise errors.offline_image_must_be_in_storage()
     _output(request.output_config)
+
+
+def batch_annotate_files(request: BatchAnnotateFilesRequest) -> None:
+    """An online call: one file with a source, features and at most five pages. None at all is allowed, as for images."""
+    _parent(request.parent)
+    _labels(request.labels)
+    if len(request.requests) > limits.FILES_PER_CALL_MAX:
+        raise errors.too_many_files(len(request.requests))
+    for element in request.requests:
+        _file(element)
+        if len(element.pages) > limits.PAGES_PER_CALL_MAX:
+            raise errors.too_many_pages_asked(len(element.pages))
+        if 0 in element.pages:
+            raise errors.page_number_zero()
+
+
+def async_batch_annotate_files(request: AsyncBatchAnnotateFilesRequest) -> None:
+    """An offline batch: files in Cloud Storage, each with a place for its results. Whether they can be read is another question."""
+    _parent(request.parent)
+    _labels(request.labels)
+    if not request.requests:
+        raise errors.files_are_none()
+    for element in request.requests:
+        _file(element)
+        if element.input_config.content or not is_in_storage(element.input_config.gcs_source.uri):
+            raise errors.offline_file_must_be_in_storage()
+        _output(element.output_config)
 
 
 def image_uri(request: AnnotateImageRequest) -> str:
@@ -59,17 +97,44 @@ def batch_size(output: OutputConfig) -> int:
 
 
 def _parent(parent: str) -> None:
-    if parent and not _PARENT.fullmatch(parent):
+    if not parent:
+        return
+    parts = _PARENT.fullmatch(parent)
+    if parts is None:
         raise errors.parent_malformed(parent)
+    if parts["location"] is not None and parts["location"] not in _LOCATIONS:
+        raise errors.location_unsupported(parent)
+
+
+def _labels(labels: Mapping[str, str]) -> None:
+    for key, value in labels.items():
+        fitting = _LABEL_KEY.fullmatch(key) and _LABEL_VALUE.fullmatch(value) and (key, value) == (key.lower(), value.lower())
+        if not fitting or max(len(key), len(value)) > limits.REQUEST_LABEL_CHARS_MAX:
+            raise errors.label_malformed(key, value)
 
 
 def _images(requests: Iterable[AnnotateImageRequest]) -> None:
     for element in requests:
         if not element.features or not (element.image.content or image_uri(element)):
             raise errors.image_and_features_required()
-        for feature in element.features:
-            if feature.type not in _FEATURES:
-                raise errors.unsupported_feature(feature.type)
+        _features(element.features)
+
+
+def _file(request: AnnotateFileRequest | AsyncAnnotateFileRequest) -> None:
+    source = request.input_config
+    if not request.features or not (source.content or source.gcs_source.uri):
+        raise errors.file_and_features_required()
+    if source.mime_type not in MIME_TYPES:
+        raise errors.mime_type_unsupported(source.mime_type)
+    _features(request.features)
+
+
+def _features(features: Iterable[Feature]) -> None:
+    for feature in features:
+        if feature.type not in _FEATURES:
+            raise errors.unsupported_feature(feature.type)
+        if not _MODEL.fullmatch(feature.model):
+            raise errors.unsupported_model(feature.model)
 
 
 def _output(output: OutputConfig) -> None:
