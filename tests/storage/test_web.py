@@ -283,6 +283,13 @@ def test_no_spelling_gets_past_the_guard(scheme: str, slashes: str, user: str, h
         asyncio.run(run())
 
 
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0x7f.1", "127.1", "0177.0.0.1", "1.example.0"])
+def test_a_host_that_ends_in_a_number_is_an_address(host: str) -> None:
+    """Systems read many spellings as addresses; only the usual one is taken, whatever a name server would say."""
+    with pytest.raises(AccessDenied, match="neither a name nor an address"):
+        Target.parse(f"http://{host}/")
+
+
 async def test_redirects_are_followed_and_checked_again(site: Site) -> None:
     """Relative and absolute redirects are followed; each must be allowed and public by itself."""
     targets = {"/1": "/2", "/2": f"http://127.0.0.1:{site.port}/3", "/3": "4?x", "/out": "http://10.0.0.1/", "/file": "file:///etc/passwd"}

@@ -99,7 +99,7 @@ class Target:
             path = url.raw_path_qs
         except ValueError as wrong:
             raise AccessDenied(f"{text[:100]!r} is no URL: {wrong}") from wrong
-        if url.scheme not in _DEFAULT_PORTS or "@" in url.raw_authority or not url.port or ".." in url.raw_path.split("/"):
+        if url.scheme not in _DEFAULT_PORTS or "@" in url.raw_authority or not url.port:
             raise AccessDenied(f"{text[:100]!r} is not http(s)://HOST[:PORT]/… without credentials")
         if _address(host) is None and (_HOST.fullmatch(host) is None or _ENDS_IN_A_NUMBER.fullmatch(host)):
             raise AccessDenied(f"{host[:100]!r} is neither a name nor an address")  # 2130706433 and 0x7f.1 would be 127.0.0.1 to the system
