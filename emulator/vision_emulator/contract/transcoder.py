@@ -5,15 +5,16 @@ Query values are read by the same codec as the body, so that a wrong one is refu
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from vision_emulator.contract import codec, errors
+from vision_emulator.contract import codec, errors, limits
 from vision_emulator.contract.errors import Violation
 from vision_emulator.contract.methods import Match, encodable
 
@@ -23,6 +24,8 @@ _SYSTEM: Final = frozenset(
     {".xgafv", "access_token", "alt", "apiVersion", "callback", "fields", "key", "oauth_token", "prettyPrint", "quotaUser"}
     | {"uploadType", "upload_protocol", "userProject"}
 )
+_ALT: Final = ("json", "proto")
+_CALLBACK: Final = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*", re.ASCII)
 _FALSE: Final = ("false", "0")
 _ONE_STRING: Final = frozenset({"FieldMask", "Timestamp", "Duration"})  # messages whose JSON is a string: a parameter can hold them
 _UNKNOWN: Final = "Field '{}' could not be found in request message."
@@ -33,35 +36,50 @@ _MESSAGE: Final = "'{}' is a message type. Parameters can only be bound to primi
 class SystemParameters:
     """What a query asks of the front end."""
 
-    alt: str = "json"  # or "proto", "media"
+    alt: str = "json"  # or "proto"
     enum_numbers: bool = False  # from "$alt=json;enum-encoding=int"
     pretty_print: bool = True
     fields: str = ""  # the part of the answer to send; "" for all
     key: str = ""  # an API key
-    callback: str = ""  # the function that JSONP calls
+    access_token: str = ""
+    callback: str = ""  # the function that JSONP calls; a JavaScript name
 
 
 def system_parameters(query: str) -> SystemParameters:
-    """The system parameters of a raw query string; of one given twice the last counts."""
+    """The system parameters of a raw query string; of one given twice the last counts.
+
+    VisionError INVALID_ARGUMENT for an alt or a callback that cannot be done; other values that say nothing are passed over.
+    """
     given = {name.removeprefix("$"): value for name, value in _pairs(query) if _is_system(name)}
-    alt, *options = given.get("alt", "json").split(";")
+    alt, *options = (given.get("alt") or "json").split(";")
+    if alt not in _ALT:
+        raise errors.system_parameter_unsupported("alt", alt, f"{' or '.join(_ALT)}: this API has no media to download")
+    callback = given.get("callback", "")
+    if callback and not (len(callback) <= limits.CALLBACK_CHARS_MAX and _CALLBACK.fullmatch(callback)):
+        raise errors.system_parameter_unsupported("callback", callback, "the name of a JavaScript function")
     return SystemParameters(
         alt=alt,
         enum_numbers="enum-encoding=int" in options,
         pretty_print=given.get("prettyPrint", "true").lower() not in _FALSE,
         fields=given.get("fields", ""),
         key=given.get("key", ""),
-        callback=given.get("callback", ""),
+        access_token=given.get("access_token", "") or given.get("oauth_token", ""),
+        callback=callback,
     )
 
 
-def decode(match: Match, query: str, body: bytes) -> Message:
-    """The request of match.method that an HTTP request holds; query is raw and without "?".
+def parameter(query: str, name: str) -> str:
+    """One parameter of a raw query string; "" when it is not given, the last value when it is given more than once."""
+    return dict(_pairs(query)).get(name, "")
+
+
+def decode(match: Match, query: str, body: bytes, *, binary: bool = False) -> Message:
+    """The request of match.method that an HTTP request holds; query is raw and without "?", the body JSON or a message's binary form.
 
     Raises VisionError INVALID_ARGUMENT in the words of the front end.
     """
     method, binding, variables = match
-    wire: Any = _from_body(method.wire_request, binding.body, body)
+    wire: Any = _from_body(method.wire_request, binding.body, body, binary)
     parameters = [(name, value) for name, value in _pairs(query) if not _is_system(name)]
     if parameters:
         wire.MergeFrom(codec.from_json(method.wire_request, _plain(wire.DESCRIPTOR, parameters)))
@@ -72,17 +90,27 @@ def decode(match: Match, query: str, body: bytes) -> Message:
     return request
 
 
-def _from_body(cls: type[Any], binding: str, body: bytes) -> Any:
+def _from_body(cls: type[Any], binding: str, body: bytes, binary: bool) -> Any:
     """A request as its body alone has it."""
     if binding == "*":
-        return codec.from_json(cls, codec.load_json(body))
+        return _read(cls, body, binary)
     message = cls()
     if binding:
         field = getattr(message, binding)
-        field.CopyFrom(codec.from_json(type(field), codec.load_json(body), path=binding))
+        field.CopyFrom(_read(type(field), body, binary, path=binding))
     elif body.strip():
         raise errors.body_not_allowed()
     return message
+
+
+def _read(cls: type[Any], body: bytes, binary: bool, path: str = "") -> Any:
+    """The message that a body is; ``path`` is where it stands in the request."""
+    if not binary:
+        return codec.from_json(cls, codec.load_json(body), path)
+    try:
+        return cls.FromString(body)
+    except DecodeError:
+        raise errors.message_malformed(cls.DESCRIPTOR.full_name) from None
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:

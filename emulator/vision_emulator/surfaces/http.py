@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 log = logging.getLogger(__name__)
 
+_NEVER: Final = re.compile(r"q=0(\.0*)?")  # the weight of what a client does not take
 KEEP_ALIVE_SECONDS: Final = 75.0  # an idle connection is closed after it
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -52,6 +55,17 @@ async def read(request: web.BaseRequest, bytes_max: int) -> bytes:
             raise BodyTooLarge
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def takes_gzip(request: web.BaseRequest) -> bool:
+    """Whether the client says it can unzip an answer."""
+    offers = (offer.replace(" ", "").lower() for offer in request.headers.get("Accept-Encoding", "").split(","))
+    return any(name in ("gzip", "*") and not _NEVER.fullmatch(weight) for name, _, weight in (offer.partition(";") for offer in offers))
+
+
+def gzipped(content: bytes) -> bytes:
+    """The content compressed, quickly rather than well: it goes no farther than the next process."""
+    return gzip.compress(content, compresslevel=1, mtime=0)
 
 
 class _Faults(logging.LoggerAdapter[logging.Logger]):

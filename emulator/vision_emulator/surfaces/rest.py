@@ -6,18 +6,28 @@ import asyncio
 import html
 import re
 import zlib
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
+from google.protobuf.message import Message
 
-from vision_emulator.contract import codec, errors, limits, transcoder
+from vision_emulator.contract import codec, discovery, errors, field_mask, http_batch, limits, transcoder
 from vision_emulator.contract.errors import VisionError
-from vision_emulator.contract.methods import Call, match
+from vision_emulator.contract.http_batch import Answer, BatchError
+from vision_emulator.contract.methods import Call, Match, match
+from vision_emulator.contract.multipart import Part
+from vision_emulator.contract.transcoder import SystemParameters
 from vision_emulator.core.service import Vision
-from vision_emulator.surfaces import http
+from vision_emulator.surfaces import cors, http
 
 _VERSIONED: Final = re.compile(r"/v1(p[1-4]beta1)?(/|$)")
+_DISCOVERY: Final = re.compile(r"/(?:\$|%24)discovery/rest|/discovery/v1/apis/vision/(?P<version>[^/]+)/rest")
+_BATCH: Final = re.compile(r"/batch(/vision/[^/]+)?/?")  # Cloud Storage's are under /batch/storage
 _INLINE_BYTES_MAX: Final = 256 * 1024  # larger bodies are decoded off the event loop: a 5 MB image takes 50 ms
+_PROTO: Final = "application/x-protobuf"
+_PROTO_TYPES: Final = (_PROTO, "application/protobuf")
+_FORM: Final = "application/x-www-form-urlencoded"
 _HEADERS: Final = {
     "Cache-Control": "private",
     "Vary": "Origin, X-Origin, Referer",
@@ -26,67 +36,112 @@ _HEADERS: Final = {
     "X-XSS-Protection": "0",
 }  # recorded, less what only a Google server could say
 
+Body = Callable[[], Awaitable[bytes]]
+Headers = dict[str, str]  # names in lower case
+
 
 class RestSurface:
-    """The Vision API over HTTP/1.1."""
+    """The Vision API over HTTP/1.1, and what belongs to it: batches of calls and the discovery documents."""
 
     def __init__(self, vision: Vision) -> None:
         self._vision = vision
 
     def claims(self, raw_path: str) -> bool:
-        """Whether the path is the API's: it starts with one of its versions."""
-        return _VERSIONED.match(raw_path) is not None
+        """Whether the path is the API's: one of its versions, its batches, or its discovery documents."""
+        path = raw_path.partition("?")[0]
+        return any((_VERSIONED.match(path), _BATCH.fullmatch(path), _DISCOVERY.fullmatch(path)))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers any request; one that no method matches with the front end's HTML page."""
-        path, _, query = request.raw_path.partition("?")
-        found = match(request.method, path)
-        if found is None:
-            return not_found(path)
-        parameters = transcoder.SystemParameters()
+        if cors.is_preflight(request) and self.claims(request.raw_path):
+            return cors.preflight(request)
+        headers: Headers = {"x-forwarded-proto": request.scheme}
+        for name, value in request.headers.items():
+            headers.setdefault(name.lower(), value)  # of a header that is given twice the first counts
+        answer = await self._answer(request.method, request.raw_path, headers, lambda: _body(request))
+        answer_headers = {**answer.headers, **cors.headers(request)}
+        content = answer.body
+        if len(content) >= limits.GZIP_BYTES_MIN and http.takes_gzip(request):
+            content = await _off_loop(http.gzipped, content)
+            answer_headers["Content-Encoding"] = "gzip"
+        return web.Response(status=answer.status, body=content, headers=answer_headers)
+
+    async def _answer(self, method: str, target: str, headers: Headers, body: Body) -> Answer:
+        """The answer to one HTTP request, whether it came by itself or in a batch."""
+        path, _, query = target.partition("?")
+        try:
+            method, query, body = await _overridden(method, query, headers, body)
+            described = _DISCOVERY.fullmatch(path) if method == "GET" else None
+            if described:
+                return _document(described["version"] or transcoder.parameter(query, "version") or "v1", headers)
+            if method == "POST" and _BATCH.fullmatch(path):
+                return await self._batch(headers, await body())
+        except VisionError as refusal:
+            return _refusal(refusal, SystemParameters())
+        found = match(method, path)
+        return _not_found(path) if found is None else await self._call(found, query, headers, body)
+
+    async def _call(self, found: Match, query: str, headers: Headers, read: Body) -> Answer:
+        parameters = SystemParameters()
         answered: dict[str, str] = {}
-        status = 200
         try:
             parameters = transcoder.system_parameters(query)
-            body = await _body(request)
-            if len(body) > _INLINE_BYTES_MAX:
-                message = await asyncio.to_thread(transcoder.decode, found, query, body)
-            else:
-                message = transcoder.decode(found, query, body)
-            call = Call(found.method, message, _Headers(request), "rest", answer_metadata=answered)
+            body = await read()
+            binary = _media_type(headers) in _PROTO_TYPES
+            message = await _off_loop(lambda data: transcoder.decode(found, query, data, binary=binary), body)
+            call = Call(found.method, message, _with_credentials(headers, parameters), "rest", answer_metadata=answered)
             response = await self._vision.call(call)
-            content = codec.encode(response, enum_numbers=parameters.enum_numbers, pretty=parameters.pretty_print)
-        except VisionError as failure:
-            status, content = failure.http_status, error_body(failure, pretty=parameters.pretty_print)
-        return web.Response(status=status, body=content, headers={**_HEADERS, **answered}, content_type="application/json", charset="UTF-8")
+            selector = parameters.fields or headers.get("x-goog-fieldmask", "")
+            answer = _success(field_mask.masked(response, selector) if selector else response, parameters)
+        except VisionError as refusal:
+            answer = _refusal(refusal, parameters)
+        return answer._replace(headers={**answer.headers, **answered})
+
+    async def _batch(self, outer: Headers, body: bytes) -> Answer:
+        """All calls of a batch at once, answered in their order; each is refused for itself."""
+
+        async def answer(part: Part) -> Answer:
+            try:
+                method, target, headers, content = http_batch.call(part, outer)
+            except BatchError as fault:
+                return _refusal(errors.batch_malformed(str(fault)), SystemParameters())
+            return await self._answer(method, target, headers, lambda: _plain(content, headers))
+
+        try:
+            parts = http_batch.parts(outer.get("content-type", ""), body, limits.CALLS_PER_HTTP_BATCH_MAX)
+        except BatchError as fault:
+            raise errors.batch_malformed(str(fault)) from fault
+        answers = await asyncio.gather(*(answer(part) for part in parts))
+        content_type, content = http_batch.body(zip(parts, answers, strict=True))
+        return Answer(200, {**_HEADERS, "Content-Type": content_type}, content)
 
 
-class _Headers(dict[str, str]):
-    """A request's headers under lower-case names, the first value of each."""
-
-    def __init__(self, request: web.BaseRequest) -> None:
-        super().__init__()
-        for name, value in request.headers.items():
-            self.setdefault(name.lower(), value)
+# ---- what came in ----
 
 
-def error_body(failure: VisionError, *, pretty: bool = True) -> bytes:
-    """The JSON body of a refusal: code, message, status, and details when there are any."""
-    status = codec.to_json(failure.status())
-    error: dict[str, Any] = {"code": failure.http_status, "message": failure.message, "status": failure.code.name}
-    if "details" in status:
-        error["details"] = status["details"]
-    return codec.dump_json({"error": error}, pretty=pretty)
+async def _overridden(method: str, query: str, headers: Headers, body: Body) -> tuple[str, str, Body]:
+    """The method a POST says it stands for; a GET whose query was too long for a URL has it in its body."""
+    override = headers.get("x-http-method-override", "").upper()
+    if method != "POST" or not override:
+        return method, query, body
+    if override != "GET" or _media_type(headers) != _FORM:
+        return override, query, body
+    form = (await body()).decode("utf-8", "replace")
+    return override, "&".join(filter(None, (query, form))), _nothing
 
 
-def not_found(path: str) -> web.Response:
-    """The page for a path or verb that nobody serves: HTML, as the real front end has it."""
-    text = (
-        "<!DOCTYPE html>\n<html lang=en>\n  <meta charset=utf-8>\n  <title>Error 404 (Not Found)!!1</title>\n"
-        "  <p><b>404.</b> <ins>That’s an error.</ins>\n"
-        f"  <p>The requested URL <code>{html.escape(path)}</code> was not found on this server.  <ins>That’s all we know.</ins>\n"
-    )
-    return web.Response(status=404, text=text, content_type="text/html", charset="UTF-8")
+async def _nothing() -> bytes:
+    return b""
+
+
+def _media_type(headers: Headers) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _with_credentials(headers: Headers, parameters: SystemParameters) -> Headers:
+    """The headers, with what the query says in place of them, so that the core finds credentials where gRPC has them."""
+    given = {"x-goog-api-key": parameters.key, "authorization": f"Bearer {parameters.access_token}" if parameters.access_token else ""}
+    return {**{name: value for name, value in given.items() if value}, **headers}
 
 
 async def _body(request: web.BaseRequest) -> bytes:
@@ -95,7 +150,11 @@ async def _body(request: web.BaseRequest) -> bytes:
         body = await http.read(request, limits.REQUEST_BYTES_MAX)
     except http.BodyTooLarge:
         raise errors.payload_too_large() from None
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    return await _plain(body, {"content-encoding": request.headers.get("Content-Encoding", "")})
+
+
+async def _plain(body: bytes, headers: Headers) -> bytes:
+    encoding = headers.get("content-encoding", "").lower() or "identity"
     return body if encoding == "identity" else _unzipped(body, encoding)
 
 
@@ -112,3 +171,55 @@ def _unzipped(body: bytes, encoding: str) -> bytes:
     if not gzip.eof:
         raise errors.body_encoding_unsupported(encoding)
     return plain
+
+
+async def _off_loop(work: Callable[[bytes], Any], data: bytes) -> Any:
+    """What the work makes of the data, in a thread when that would hold up other calls."""
+    return await asyncio.to_thread(work, data) if len(data) > _INLINE_BYTES_MAX else work(data)
+
+
+# ---- what goes out ----
+
+
+def _success(response: Message, parameters: SystemParameters) -> Answer:
+    if parameters.alt == "proto":
+        return Answer(200, {**_HEADERS, "Content-Type": _PROTO}, response.SerializeToString())
+    return _json(200, codec.encode(response, enum_numbers=parameters.enum_numbers, pretty=parameters.pretty_print), parameters)
+
+
+def _refusal(failure: VisionError, parameters: SystemParameters) -> Answer:
+    """A refusal: code, message, status, and details when there are any; in binary google.rpc.Status."""
+    if parameters.alt == "proto":
+        return Answer(failure.http_status, {**_HEADERS, "Content-Type": _PROTO}, failure.status().SerializeToString())
+    status = codec.to_json(failure.status())
+    error: dict[str, Any] = {"code": failure.http_status, "message": failure.message, "status": failure.code.name}
+    if "details" in status:
+        error["details"] = status["details"]
+    return _json(failure.http_status, codec.dump_json({"error": error}, pretty=parameters.pretty_print), parameters)
+
+
+def _json(status: int, content: bytes, parameters: SystemParameters) -> Answer:
+    """JSON, or a script that calls the function asked for with it: always with 200, since browsers run no other."""
+    if not parameters.callback:
+        return Answer(status, {**_HEADERS, "Content-Type": "application/json; charset=UTF-8"}, content)
+    script = b"// API callback\n%b(%b);" % (parameters.callback.encode(), content.rstrip())
+    return Answer(200, {**_HEADERS, "Content-Type": "text/javascript; charset=UTF-8"}, script)
+
+
+def _document(version: str, headers: Headers) -> Answer:
+    """The discovery document of a version, with the address by which the client came."""
+    if version not in discovery.VERSIONS:
+        raise errors.discovery_document_missing(version)
+    scheme = headers["x-forwarded-proto"]
+    document = discovery.document(version, f"{scheme}://{headers.get('host', 'localhost')}/")
+    return _json(200, codec.dump_json(document, pretty=True), SystemParameters())
+
+
+def _not_found(path: str) -> Answer:
+    """The page for a path or verb that nobody serves: HTML, as the real front end has it."""
+    text = (
+        "<!DOCTYPE html>\n<html lang=en>\n  <meta charset=utf-8>\n  <title>Error 404 (Not Found)!!1</title>\n"
+        "  <p><b>404.</b> <ins>That’s an error.</ins>\n"
+        f"  <p>The requested URL <code>{html.escape(path)}</code> was not found on this server.  <ins>That’s all we know.</ins>\n"
+    )
+    return Answer(404, {"Content-Type": "text/html; charset=UTF-8"}, text.encode("utf-8", "replace"))
