@@ -82,6 +82,15 @@ class VisionError(Exception):
         return Status(code=self.code, message=self.message)
 
 
+ECHO_BYTES_MAX: Final = 1200  # of a value shown in a refusal: gRPC sends the text in a header, and clients take 8 KiB of them; ours
+
+
+def _shown(text: str) -> str:
+    """A value of the request as a refusal shows it: whole when it is as long as a gs:// URI may be, else its beginning."""
+    data = text.encode()
+    return text if len(data) <= ECHO_BYTES_MAX else data[:ECHO_BYTES_MAX].decode(errors="ignore") + "..."
+
+
 class Violation(NamedTuple):
     """One fault found in a request's JSON: where (a dotted path in proto names, "" for the top) and what."""
 
@@ -271,7 +280,7 @@ def output_uri_required() -> VisionError:
 
 def output_uri_malformed(uri: str) -> VisionError:
     """An output location that is no gs:// URI. Wording after the recorded per-image text of input URIs."""
-    return VisionError(Code.INVALID_ARGUMENT, f"Invalid GCS path specified: {uri}")
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid GCS path specified: {_shown(uri)}")
 
 
 def batch_size_out_of_range(batch_size: int) -> VisionError:
@@ -289,20 +298,20 @@ def offline_image_must_be_in_storage() -> VisionError:
 def parent_malformed(parent: str) -> VisionError:
     """A parent that names neither a project nor a project's location. Wording ours."""
     return VisionError(
-        Code.INVALID_ARGUMENT, f"Invalid parent: {parent}. Expected projects/PROJECT or projects/PROJECT/locations/LOCATION."
+        Code.INVALID_ARGUMENT, f"Invalid parent: {_shown(parent)}. Expected projects/PROJECT or projects/PROJECT/locations/LOCATION."
     )
 
 
 def location_unsupported(parent: str) -> VisionError:
     """A parent in a location that annotates nothing. Documented (product search has other locations); wording ours."""
-    return VisionError(Code.INVALID_ARGUMENT, f"Invalid parent: {parent}. Supported locations are us, eu and asia.")
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid parent: {_shown(parent)}. Supported locations are us, eu and asia.")
 
 
 def unsupported_model(model: str) -> VisionError:
     """A Feature.model that no documentation names. Whether the real service minds is not known; wording ours."""
     return VisionError(
         Code.INVALID_ARGUMENT,
-        f"Unsupported model: {model!r}. Supported are builtin/stable, builtin/latest, builtin/weekly, builtin/rc and builtin/legacy.",
+        f"Unsupported model: {model[:100]!r}. Supported are builtin/stable, builtin/latest, builtin/weekly, builtin/rc and builtin/legacy.",
     )
 
 
@@ -337,7 +346,7 @@ def mime_type_unsupported(mime_type: str) -> VisionError:
     """input_config.mime_type is missing or none of the three. Documented; wording ours."""
     return VisionError(
         Code.INVALID_ARGUMENT,
-        f"Unsupported mime_type: {mime_type!r}. Supported are application/pdf, image/tiff and image/gif.",
+        f"Unsupported mime_type: {mime_type[:100]!r}. Supported are application/pdf, image/tiff and image/gif.",
     )
 
 
@@ -365,7 +374,7 @@ def offline_file_must_be_in_storage() -> VisionError:
 
 def file_broken(kind: str, uri: str) -> VisionError:
     """A file that is not what its mime_type says, or is cut off. Recorded for PDF as an operation's error, its code unknown."""
-    return VisionError(Code.INVALID_ARGUMENT, f"Error in extracting images from {kind} file{f' {uri}' if uri else ''}")
+    return VisionError(Code.INVALID_ARGUMENT, f"Error in extracting images from {kind} file{f' {_shown(uri)}' if uri else ''}")
 
 
 def file_locked(uri: str) -> VisionError:
@@ -376,18 +385,18 @@ def file_locked(uri: str) -> VisionError:
 def file_too_many_pages(uri: str, count: int) -> VisionError:
     """More than 2000 pages in a file of an offline batch. Documented; wording ours."""
     return VisionError(
-        Code.INVALID_ARGUMENT, f"Too many pages: {uri} has {count}. The limit is {limits.PAGES_PER_FILE_MAX} pages per file."
+        Code.INVALID_ARGUMENT, f"Too many pages: {_shown(uri)} has {count}. The limit is {limits.PAGES_PER_FILE_MAX} pages per file."
     )
 
 
 def file_too_many_bytes(uri: str) -> VisionError:
     """More than 1 GB. Documented; wording ours."""
-    return VisionError(Code.INVALID_ARGUMENT, f"File size of {uri} exceeds the limit: {limits.FILE_BYTES_MAX} bytes.")
+    return VisionError(Code.INVALID_ARGUMENT, f"File size of {_shown(uri)} exceeds the limit: {limits.FILE_BYTES_MAX} bytes.")
 
 
 def file_too_large(uri: str) -> VisionError:
     """Frames of more pixels, each or together, than are decoded. Wording ours."""
-    return VisionError(Code.INVALID_ARGUMENT, f"The frames of the file{f' {uri}' if uri else ''} are too large.")
+    return VisionError(Code.INVALID_ARGUMENT, f"The frames of the file{f' {_shown(uri)}' if uri else ''} are too large.")
 
 
 # ---- one image ----
@@ -396,6 +405,13 @@ def file_too_large(uri: str) -> VisionError:
 def bad_image_data() -> VisionError:
     """Bytes that no decoder takes. Recorded."""
     return VisionError(Code.INVALID_ARGUMENT, "Bad image data.")
+
+
+def document_is_no_image() -> VisionError:
+    """A PDF sent as an image. The code is recorded; of the wording the first two sentences, for other faults of that code."""
+    return VisionError(
+        Code.INTERNAL, "Internal server error. Error processing features. A PDF is no image: send it to files:annotate, page by page."
+    )
 
 
 def image_too_many_pixels() -> VisionError:
@@ -410,17 +426,17 @@ def image_too_many_bytes() -> VisionError:
 
 def object_missing(uri: str) -> VisionError:
     """No such object in an existing bucket. Recorded."""
-    return VisionError(Code.NOT_FOUND, f"Error opening file: {uri}.")
+    return VisionError(Code.NOT_FOUND, f"Error opening file: {_shown(uri)}.")
 
 
 def object_unreadable(uri: str) -> VisionError:
     """No permission, or no such bucket. Recorded."""
-    return VisionError(Code.PERMISSION_DENIED, f"Error opening file: {uri}.")
+    return VisionError(Code.PERMISSION_DENIED, f"Error opening file: {_shown(uri)}.")
 
 
 def gcs_path_malformed(uri: str) -> VisionError:
     """A gcs_image_uri that is no gs:// URI. Recorded."""
-    return VisionError(Code.INVALID_ARGUMENT, f"Invalid GCS path specified: {uri}")
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid GCS path specified: {_shown(uri)}")
 
 
 def url_not_accessible() -> VisionError:
@@ -438,7 +454,7 @@ def url_unavailable() -> VisionError:
 
 def storage_unavailable(uri: str) -> VisionError:
     """The storage behind a gs:// URI does not answer. Wording ours, after the recorded texts of unreachable URLs."""
-    return VisionError(Code.UNAVAILABLE, f"Error opening file: {uri}. The storage is not reachable currently.")
+    return VisionError(Code.UNAVAILABLE, f"Error opening file: {_shown(uri)}. The storage is not reachable currently.")
 
 
 def unsupported_language(code: str) -> VisionError:
@@ -461,12 +477,12 @@ def given(code: Code, message: str) -> VisionError:
 
 def output_not_writable(uri: str) -> VisionError:
     """An operation whose results cannot be written. Recorded."""
-    return VisionError(Code.PERMISSION_DENIED, f"Error writing final output to: {uri}")
+    return VisionError(Code.PERMISSION_DENIED, f"Error writing final output to: {_shown(uri)}")
 
 
 def operation_not_found(name: str) -> VisionError:
     """No operation of this name. Clients look for "Not found" in this case of letters; the rest is wording ours."""
-    return VisionError(Code.NOT_FOUND, f"Not found: operation {name}")
+    return VisionError(Code.NOT_FOUND, f"Not found: operation {_shown(name)}")
 
 
 def too_many_operations() -> VisionError:
@@ -481,17 +497,17 @@ def operation_cancelled() -> VisionError:
 
 def operation_name_malformed(name: str) -> VisionError:
     """A name that is none of the four forms. Wording ours."""
-    return VisionError(Code.INVALID_ARGUMENT, f"Invalid operation name: {name}.")
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid operation name: {_shown(name)}.")
 
 
 def operations_filter_malformed(text: str) -> VisionError:
     """A ListOperations.filter beyond done:true and done:false. Wording ours."""
-    return VisionError(Code.INVALID_ARGUMENT, f"Invalid filter: {text}. Use done:true or done:false.")
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid filter: {_shown(text)}. Use done:true or done:false.")
 
 
 def page_token_malformed(token: str) -> VisionError:
     """A page_token that no list answer gave. Wording ours."""
-    return VisionError(Code.INVALID_ARGUMENT, f"Invalid page_token: {token}.")
+    return VisionError(Code.INVALID_ARGUMENT, f"Invalid page_token: {_shown(token)}.")
 
 
 def page_size_negative(size: int) -> VisionError:
@@ -503,5 +519,5 @@ def pace_malformed(text: str) -> VisionError:
     """An x-vision-emulator-pace that says nothing. Wording ours: the real service has no paces."""
     return VisionError(
         Code.INVALID_ARGUMENT,
-        f"Invalid x-vision-emulator-pace: {text!r}. Use auto, instant, polls:N, seconds:S, manual or never.",
+        f"Invalid x-vision-emulator-pace: {text[:100]!r}. Use auto, instant, polls:N, seconds:S, manual or never.",
     )
