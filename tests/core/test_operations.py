@@ -236,6 +236,19 @@ async def test_waiting(operations: Operations, clock: ManualClock) -> None:
     assert (await waiting)[0].done
 
 
+@pytest.mark.parametrize("pace", ["manual", "never", "seconds:60"])
+@pytest.mark.parametrize("how", ["reveal", "cancel", "reset"])
+async def test_a_wait_ends_when_the_curtain_is_lifted(operations: Operations, pace: str, how: str) -> None:
+    """Who waits for a finished operation that its pace still hides is answered as soon as it is revealed, cancelled or reset."""
+    record = await ended(operations, pace)
+    waiting = asyncio.get_running_loop().create_task(operations.wait(record.name, None))
+    act = {"reveal": lambda: operations.reveal(record.name), "cancel": lambda: operations.cancel(record.name), "reset": operations.reset}
+    asyncio.get_running_loop().call_soon(act[how])
+    operation, _ = await waiting
+    assert operation.done
+    assert operation.HasField("error") == (how == "cancel")
+
+
 async def test_deleting_forgets_but_does_not_stop(operations: Operations) -> None:
     """A deleted operation is not found any more, and its work goes on to its end."""
     work = Work()

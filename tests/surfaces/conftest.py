@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import grpc.aio
 import pytest
-from wire import check_health
 
 from vision_emulator.app import Emulator
 from vision_emulator.config import Config
+from wire import check_health
 
 
 @pytest.fixture

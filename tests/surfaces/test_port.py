@@ -12,13 +12,13 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
-from wire import ask, check_health, connected, eventually, open_files, request
 
 from vision_emulator.app import Emulator
 from vision_emulator.config import Config
 from vision_emulator.contract.messages import ListOperationsRequest, ListOperationsResponse
 from vision_emulator.surfaces import port as port_module
 from vision_emulator.surfaces.port import BACKLOG, PREFACE, Port
+from wire import ask, check_health, connected, eventually, open_files, request
 
 HEALTH = request("GET", "/_emulator/health")
 LIST = "/google.longrunning.Operations/ListOperations"
@@ -242,6 +242,7 @@ class FarEnd(asyncio.Protocol):
         self.stalled = False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        del exc
         self.lost = True
 
 

@@ -69,8 +69,8 @@ class Record:
     updated: float
     result: Message | VisionError | None = None  # None while the work goes on
     polls: int = 0
-    revealed: bool = False  # pace manual: somebody said so
-    cancelled: bool = False
+    revealed: asyncio.Event = field(default_factory=asyncio.Event)  # somebody lets clients see it, whatever its pace
+    cancelled: bool = False  # and with that revealed
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     answered_by: dict[str, int] = field(default_factory=dict)  # annotator name → features it answered
@@ -84,19 +84,24 @@ class Record:
         """Whether a client may see the result now. Once true it stays true."""
         if self.result is None:
             return False
-        if self.cancelled:
+        if self.revealed.is_set():
             return True
         match self.pace.kind:
             case "polls":
                 return self.polls > self.pace.number
             case "seconds":
                 return now >= self.created + self.pace.number
-            case "manual":
-                return self.revealed
-            case "never":
+            case "manual" | "never":
                 return False
             case _:
                 return True
+
+    def stop(self) -> None:
+        """Cancels the work; the end is for all to see."""
+        self.cancelled = True
+        self.revealed.set()
+        if self.task is not None:
+            self.task.cancel()
 
     def view(self, name: str, now: float) -> Operation:
         """What a client sees now, under the name it asked for."""
@@ -162,7 +167,8 @@ class Operations:
         """
         record = self.find(name)
         record.polls += 1
-        if record.pace.kind == "auto" or (record.pace.kind == "polls" and record.polls > record.pace.number):
+        last_poll = record.pace.kind == "polls" and record.polls > record.pace.number
+        if record.pace.kind == "auto" or last_poll or record.revealed.is_set():
             await self._finished(record, _within(limits.POLL_HELD_SECONDS_MAX, seconds_left))
         return record.view(name, self._clock.now()), record
 
@@ -175,10 +181,8 @@ class Operations:
         try:
             async with asyncio.timeout(allowed):
                 await record.finished.wait()
-                if record.pace.kind == "seconds":
-                    await self._clock.sleep(record.created + record.pace.number - self._clock.now())
-                elif not record.visible(self._clock.now()):
-                    await asyncio.Event().wait()  # manual or never: only time ends this
+                if not record.visible(self._clock.now()):
+                    await self._shown(record)
         except TimeoutError:
             pass  # the answer says how far it is
         return record.view(name, self._clock.now()), record
@@ -193,11 +197,9 @@ class Operations:
         record = self.find(name)
         if record.visible(self._clock.now()):
             return
-        record.cancelled = True
+        record.stop()
         if record.result is not None:  # finished behind the curtain of its pace
             self._finish(record, errors.operation_cancelled())
-        elif record.task is not None:
-            record.task.cancel()
 
     def delete(self, name: str) -> None:
         """Forgets the operation; its work goes on (documented: deleting says only that the client has lost interest)."""
@@ -205,7 +207,7 @@ class Operations:
 
     def reveal(self, name: str) -> None:
         """Lets clients see the result of an operation as soon as there is one, whatever its pace."""
-        self.find(name).pace = Pace("auto")
+        self.find(name).revealed.set()
 
     def find(self, name: str) -> Record:
         """The record behind any of the four forms of a name; VisionError when the name is malformed or unknown."""
@@ -230,13 +232,14 @@ class Operations:
     def stop(self) -> None:
         """Cancels all work that still runs."""
         for record in self._records.values():
-            if record.result is None and record.task is not None:
-                record.cancelled = True
-                record.task.cancel()
+            if record.result is None:
+                record.stop()
 
     def reset(self) -> None:
-        """Stops all work and forgets every operation."""
+        """Stops all work and forgets every operation; who waits for one waits no longer."""
         self.stop()
+        for record in self:
+            record.revealed.set()
         self._records.clear()
 
     async def _run(self, record: Record, work: Coroutine[Any, Any, Message]) -> None:
@@ -269,6 +272,19 @@ class Operations:
                     await record.finished.wait()
             except TimeoutError:
                 pass  # the answer says that it is still running
+
+    async def _shown(self, record: Record) -> None:
+        """Returns when a finished operation's time has come, or when it is revealed."""
+        loop = asyncio.get_running_loop()
+        awaited: list[asyncio.Task[Any]] = [loop.create_task(record.revealed.wait())]
+        if record.pace.kind == "seconds":
+            left = record.created + record.pace.number - self._clock.now()
+            awaited.append(loop.create_task(self._clock.sleep(left)))
+        try:
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in awaited:
+                task.cancel()
 
     def _forget_oldest(self) -> None:
         if len(self._records) >= limits.OPERATIONS_KEPT_MAX:
