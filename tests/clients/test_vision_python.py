@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -13,70 +11,13 @@ from google.api_core.exceptions import BadRequest, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage, vision, vision_v1p4beta1
 from google.cloud.vision_v1.services.image_annotator import transports
-from googleapiclient import discovery
 from googleapiclient.errors import HttpError
+from official import UNLIMITED, close_polling, over_grpc
 
 from pictures import drawn
 from vision_emulator import VisionEmulator
 
 FEATURES = [{"type_": vision.Feature.Type.LABEL_DETECTION}, {"type_": vision.Feature.Type.IMAGE_PROPERTIES}]
-UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[VisionEmulator]:
-    with VisionEmulator(bucket=("inputs", "results")) as running:
-        yield running
-
-
-@pytest.fixture
-def buckets(emulator: VisionEmulator) -> Iterator[storage.Client]:
-    """The official storage client on an emulator that is as at its start."""
-    emulator.reset()
-    client = storage.Client("p", AnonymousCredentials(), client_options={"api_endpoint": emulator.url})
-    yield client
-    client.close()
-
-
-def close_polling(client: Any) -> None:
-    """Closes the session with which a REST client polls: it has one of its own and no way to close it."""
-    client.transport.operations_client.transport._session.close()
-
-
-@contextmanager
-def over_grpc(emulator: VisionEmulator) -> Iterator[vision.ImageAnnotatorClient]:
-    channel = grpc.insecure_channel(emulator.address, options=UNLIMITED)
-    with vision.ImageAnnotatorClient(transport=transports.ImageAnnotatorGrpcTransport(channel=channel)) as client:
-        yield client
-
-
-@contextmanager
-def over_rest(emulator: VisionEmulator) -> Iterator[vision.ImageAnnotatorClient]:
-    options = {"api_endpoint": emulator.url}
-    with vision.ImageAnnotatorClient(transport="rest", credentials=AnonymousCredentials(), client_options=options) as client:
-        yield client
-        close_polling(client)
-
-
-@contextmanager
-def by_discovery(emulator: VisionEmulator) -> Iterator[Any]:
-    options = {"api_endpoint": emulator.url}
-    with discovery.build("vision", "v1", credentials=AnonymousCredentials(), static_discovery=True, client_options=options) as service:
-        yield service
-
-
-@pytest.fixture(params=[over_grpc, over_rest], ids=["grpc", "rest"])
-def client(request: pytest.FixtureRequest, emulator: VisionEmulator) -> Iterator[vision.ImageAnnotatorClient]:
-    """The synchronous official client over one of its transports."""
-    with request.param(emulator) as made:
-        yield made
-
-
-@pytest.fixture
-def service(emulator: VisionEmulator) -> Iterator[Any]:
-    """google-api-python-client, built from the discovery document it brings along."""
-    with by_discovery(emulator) as made:
-        yield made
 
 
 def upload(buckets: storage.Client, count: int) -> list[str]:
