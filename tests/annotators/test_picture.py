@@ -143,15 +143,20 @@ def test_what_follows_a_picture_is_not_looked_at() -> None:
     assert mean(Picture(data).thumbnail) == pytest.approx(mean(scene()), abs=4)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\x00", b"plain text\n", b"%PDF-1.7\n", b"<svg/>", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]
-)
+@pytest.mark.parametrize("data", [b"", b"\x00", b"plain text\n", b"%!PS", b"<svg/>", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
 def test_what_is_no_image(data: bytes) -> None:
     """Bytes of another kind are refused, empty ones too."""
     with pytest.raises(VisionError, match=BAD):
         _ = Picture(data).header
     with pytest.raises(VisionError, match=BAD):
         _ = Picture(data).thumbnail
+
+
+def test_a_document_is_no_image() -> None:
+    """A PDF has an error of its own, as the real service has it."""
+    with pytest.raises(VisionError, match=r"A PDF is no image") as caught:
+        _ = Picture(b"%PDF-1.7\n").size
+    assert caught.value.code is Code.INTERNAL
 
 
 @pytest.mark.parametrize("form", ["EPS", "PPM", "PCX"])

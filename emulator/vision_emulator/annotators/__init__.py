@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from vision_emulator.contract import limits
-from vision_emulator.contract.errors import bad_image_data, image_too_many_pixels
+from vision_emulator.contract.errors import bad_image_data, document_is_no_image, image_too_many_pixels
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ class Picture:
         """The image with its header read. Formats are named and loaded here: Pillow would otherwise try dozens on untrusted bytes."""
         from PIL import IcoImagePlugin, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - they register themselves
 
+        if self.data.startswith(PDF_MARK):
+            raise document_is_no_image()
         stream = io.BytesIO(self.data)
         with _decoding():
             image = Image.open(stream, formats=FORMATS)
@@ -115,6 +117,7 @@ class Picture:
 
 # What must stand somewhere after the header of a complete file: the end-of-image marker, which compressed pixels cannot contain.
 END_MARKS: Final = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
+PDF_MARK: Final = b"%PDF-"  # at the start of a document
 THUMBNAIL_SIDE: Final = 128
 # What Pillow's decoders raise on broken bytes, found by feeding them such.
 BROKEN: Final = (OSError, SyntaxError, ValueError, UserWarning)  # the last where the process turns warnings into errors

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from vision_emulator.annotators import FIELDS_OF_FEATURE, Annotator, Picture
-from vision_emulator.contract import errors, limits
+from vision_emulator.contract import errors, languages, limits
 from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature, ImageContext
 from vision_emulator.core import validate
@@ -38,6 +38,7 @@ _UNCUT = frozenset(
     }
 )
 _IN_A_MESSAGE = frozenset({Feature.WEB_DETECTION})  # a message of lists, each cut for itself
+_READING = frozenset({Feature.TEXT_DETECTION, Feature.DOCUMENT_TEXT_DETECTION})
 
 
 class Reader:
@@ -171,6 +172,7 @@ class ImageAnnotation:
         response: AnnotateImageResponse,
         answered_by: Counter[str],
     ) -> None:
+        _check_hints(wanted, context)
         for annotator, features in self._route(picture, wanted):
             try:
                 answer = await annotator.annotate(picture, features, context)
@@ -180,8 +182,8 @@ class ImageAnnotation:
                 log.exception("annotator %s failed on %s", annotator.name, picture.uri or "an inline image")
                 raise errors.features_failed() from None
             _merge(response, answer)
+            _cut(response, features)
             answered_by[annotator.name] += len(features)
-        _cut(response, wanted)
 
     def _route(self, picture: Picture, wanted: Sequence[Feature]) -> list[tuple[Annotator, list[Feature]]]:
         """Per annotator the features that it is the first to claim; a feature that nobody claims stays empty."""
@@ -214,11 +216,24 @@ def _distinct(features: Sequence[Feature]) -> Sequence[Feature]:
     by_type: dict[int, Feature] = {}
     for feature in features:
         known = by_type.get(feature.type)
-        if known is None or feature.max_results > known.max_results:
+        if known is None or _most(feature) > _most(known):
             by_type[feature.type] = feature
     if Feature.DOCUMENT_TEXT_DETECTION in by_type:
         by_type.pop(Feature.TEXT_DETECTION, None)
     return list(by_type.values())
+
+
+def _most(feature: Feature) -> int:
+    """How many results a feature may have; what is no number of results means the default."""
+    return feature.max_results if feature.max_results > 0 else limits.RESULTS_DEFAULT
+
+
+def _check_hints(features: Iterable[Feature], context: ImageContext) -> None:
+    """Language hints are read by text detection alone, which refuses a code that it does not know (documented)."""
+    if any(feature.type in _READING for feature in features):
+        for code in context.language_hints:
+            if not languages.is_hint(code):
+                raise errors.unsupported_language(code)
 
 
 def _cut(response: AnnotateImageResponse, features: Iterable[Feature]) -> None:
@@ -226,7 +241,7 @@ def _cut(response: AnnotateImageResponse, features: Iterable[Feature]) -> None:
     for feature in features:
         if feature.type in _UNCUT:
             continue
-        most = feature.max_results if feature.max_results > 0 else limits.RESULTS_DEFAULT
+        most = _most(feature)
         (field,) = FIELDS_OF_FEATURE[feature.type]
         value = getattr(response, field)
         lists = [entries for _, entries in value.ListFields()] if feature.type in _IN_A_MESSAGE else [value]
