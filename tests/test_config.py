@@ -46,6 +46,7 @@ def test_every_option_is_reachable_by_flag_variable_and_key(tmp_path: Path) -> N
         "storage": "http://localhost:1",
         "allow_url": "http://localhost",
         "pace": "manual",
+        "auth": "required",
         "log_level": "debug",
         "output_content_type": "text/plain",
     }
@@ -105,6 +106,8 @@ def test_paths_start_where_they_were_written(tmp_path: Path) -> None:
             {"environ": {"STORAGE_EMULATOR_HOST": "http://"}},
             "STORAGE_EMULATOR_HOST: not the address of a Cloud Storage endpoint: 'http://'; write it as http://HOST:PORT",
         ),
+        ({"flags": {"auth": "maybe"}}, "--auth: 'maybe' is none; use one of open, required"),
+        ({"flags": {"quota": "0"}}, "--quota: 0 lets nobody in; use 1 or more"),
         ({"flags": {"log_level": "loud"}}, "--log-level: 'loud' is no level; use one of debug, info, warning, error"),
         ({"flags": {"project": "My Project"}}, "--project: 'My Project' is no project id; use lower-case letters, digits and hyphens"),
         ({"flags": {"annotators": ["synthetic,synthetic"]}}, "--annotators: synthetic,synthetic names an annotator twice"),

@@ -19,6 +19,7 @@ from vision_emulator.annotators import Settings, load
 from vision_emulator.config import Config
 from vision_emulator.control.clock import Chance, Clock, SystemClock
 from vision_emulator.control.journal import Journal
+from vision_emulator.core.admission import Admission
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.core.batch import Batches
 from vision_emulator.core.operations import Operations, Pace
@@ -56,7 +57,8 @@ async def core(config: Config, clock: Clock, chance: Chance) -> AsyncIterator[Co
         annotation = ImageAnnotation(storage, annotators, web)
         batches = Batches(annotation, storage, config.output_content_type)
         operations = await stack.enter_async_context(Operations(clock, chance, Pace.parse(config.pace), config.project))
-        yield Core(Vision(annotation, batches, operations, Journal(clock)), storage)
+        admission = Admission(clock, config.project, credentials_required=config.auth == "required", calls_per_minute=config.quota)
+        yield Core(Vision(annotation, batches, operations, Journal(clock), admission), storage)
 
 
 def _storage(config: Config, clock: Clock) -> Storage:
@@ -102,10 +104,11 @@ class Emulator:
         return f"http://{self.address}"
 
     def reset(self) -> None:
-        """Back to how it was at the start: no operations, no journal, buckets as configured (a served folder keeps its files)."""
+        """Back to how it was at the start: no operations, journal, used quota; buckets as configured (a served folder keeps its files)."""
         self.vision.operations.reset()
         self.vision.operations.pace = Pace.parse(self.config.pace)
         self.vision.journal.reset()
+        self.vision.admission.reset()
         if isinstance(self.storage, MemoryStorage):
             self.storage.reset(self.config.bucket)
 

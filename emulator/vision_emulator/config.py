@@ -21,6 +21,7 @@ PREFIX: Final = "VISION_EMULATOR_"
 FILE_NAME: Final = "vision-emulator.toml"
 STORAGE_VARIABLE: Final = "STORAGE_EMULATOR_HOST"
 STORAGE_OPTIONS: Final = ("storage", "buckets", "bucket", "auto_create_buckets")
+AUTH: Final = ("open", "required")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 DRAIN_SECONDS_MAX: Final = 3600.0
 
@@ -61,6 +62,16 @@ def _url_patterns(value: tuple[str, ...]) -> None:
 def _log_level(value: str) -> None:
     if value not in LOG_LEVELS:
         raise ValueError(f"{value!r} is no level; use one of {', '.join(LOG_LEVELS)}")
+
+
+def _auth(value: str) -> None:
+    if value not in AUTH:
+        raise ValueError(f"{value!r} is none; use one of {', '.join(AUTH)}")
+
+
+def _quota(value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{value} lets nobody in; use 1 or more")
 
 
 def _project(value: str) -> None:
@@ -132,6 +143,8 @@ class Config:
         _annotators,
     )
     seed: int = _option(0, "what invented answers are derived from, together with the image's bytes", "N")
+    auth: str = _option("open", "open: credentials are not looked at; required: a call without a key or token is refused", "WHO", _auth)
+    quota: int | None = _option(None, "calls that each project may make in a minute, polls not counted; unset: any number", "N", _quota)
     pace: str = _option("auto", "when operations are seen to be done: auto, instant, polls:N, seconds:S, manual or never", "PACE", _pace)
     drain_seconds: float = _option(10.0, "how long accepted work may take to finish after SIGTERM, in seconds", "SECONDS", _seconds)
     output_content_type: str = _option("application/octet-stream", "content type of written result files", "TYPE", _content_type)

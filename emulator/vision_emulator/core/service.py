@@ -31,6 +31,7 @@ from vision_emulator.contract.messages import (
 from vision_emulator.contract.methods import Call
 from vision_emulator.control.journal import Journal
 from vision_emulator.core import validate
+from vision_emulator.core.admission import PROJECT, Admission
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.core.batch import Batches
 from vision_emulator.core.files import FileAnnotation
@@ -46,9 +47,12 @@ _SLEEPS_BEFORE_ITS_FIRST_POLL: Final = "gl-java/"  # up to 20 s, so pace auto gi
 class Vision:
     """The Vision API over one storage, one set of annotators and one set of operations."""
 
-    def __init__(self, annotation: ImageAnnotation, batches: Batches, operations: Operations, journal: Journal) -> None:
+    def __init__(
+        self, annotation: ImageAnnotation, batches: Batches, operations: Operations, journal: Journal, admission: Admission
+    ) -> None:
         self.operations = operations
         self.journal = journal
+        self.admission = admission
         self._annotation = annotation
         self._files = FileAnnotation(annotation)
         self._batches = batches
@@ -65,12 +69,13 @@ class Vision:
         }
 
     async def call(self, call: Call) -> Message:
-        """The life of a request: noted, checked, answered. Nothing but VisionError comes out of it."""
+        """The life of a request: noted, let in, checked, answered. Nothing but VisionError comes out of it."""
         with self.journal.entry(call):
-            answer = self._methods.get((call.method.service, call.method.name))
-            if answer is None:
-                raise errors.unimplemented(call.method.full_name)
             try:
+                self.admission.admit(call)
+                answer = self._methods.get((call.method.service, call.method.name))
+                if answer is None:
+                    raise errors.unimplemented(call.method.full_name)
                 return await answer(call, call.request)
             except VisionError:
                 raise
@@ -162,7 +167,7 @@ class Vision:
         pace = Pace.parse(asked) if asked else self.operations.pace
         if pace.kind == "auto" and _SLEEPS_BEFORE_ITS_FIRST_POLL in call.metadata.get("x-goog-api-client", ""):
             pace = Pace("instant")
-        project = call.metadata.get("x-goog-user-project", "")
+        project = call.metadata.get(PROJECT, "")
         if not parent and project and "/" not in project:
             parent = f"projects/{project}"
         return self.operations.open_record(call.method, parent, pace)
