@@ -278,13 +278,15 @@ class Operations:
         loop = asyncio.get_running_loop()
         awaited: list[asyncio.Task[Any]] = [loop.create_task(record.revealed.wait())]
         if record.pace.kind == "seconds":
-            left = record.created + record.pace.number - self._clock.now()
-            awaited.append(loop.create_task(self._clock.sleep(left)))
+            awaited.append(loop.create_task(self._sleep_until(record.created + record.pace.number)))
         try:
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in awaited:
                 task.cancel()
+
+    async def _sleep_until(self, time: float) -> None:
+        await self._clock.sleep(time - self._clock.now())
 
     def _forget_oldest(self) -> None:
         if len(self._records) >= limits.OPERATIONS_KEPT_MAX:

@@ -23,9 +23,6 @@ OPTIONS: Final = (
     ("grpc.http2.max_ping_strikes", 0),  # clients may ping as they like
     ("grpc.keepalive_permit_without_calls", 1),
 )
-# A client that meets more than 8 KiB of trailers reports that instead of the failure. On the wire a byte may take three of them.
-MESSAGE_BYTES_MAX: Final = 1500
-DETAILS_BYTES_MAX: Final = 2000
 _STATUS: Final = {code.value[0]: code for code in grpc.StatusCode}
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -73,10 +70,9 @@ def _call(method: Method, data: bytes, context: _Context) -> Call:
 
 async def _abort(context: _Context, failure: VisionError, call: Call | None) -> None:
     trailers: list[tuple[str, str | bytes]] = list(call.answer_metadata.items()) if call else []
-    if failure.details and len(details := failure.status().SerializeToString()) <= DETAILS_BYTES_MAX:
-        trailers.append(("grpc-status-details-bin", details))
-    message = failure.message.encode()[:MESSAGE_BYTES_MAX].decode(errors="ignore")
-    await context.abort(_STATUS[failure.code], message, tuple(trailers))
+    if failure.details:
+        trailers.append(("grpc-status-details-bin", failure.status().SerializeToString()))
+    await context.abort(_STATUS[failure.code], failure.message, tuple(trailers))
 
 
 class _Health(grpc.GenericRpcHandler):
