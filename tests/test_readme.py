@@ -1,12 +1,13 @@
-"""The README tells the truth: its blocks run against a real emulator, its options table is the one of config.py.
+"""The README tells the truth: its blocks run against a real emulator, its tables are the ones the program gives.
 
 Blocks run in their order, in one folder, with ``localhost:8970`` replaced by the emulator's address. A ``text`` block behind a
 block is its exact output; a comment ``<!-- file: NAME -->`` makes the next block that file; ``<!-- not run: REASON -->`` leaves one out.
-``python tests/test_readme.py`` writes the options table anew.
+``python tests/test_readme.py`` writes the tables anew.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -18,10 +19,12 @@ from typing import NamedTuple
 import pytest
 
 from vision_emulator import VisionEmulator
-from vision_emulator.config import as_markdown, load
+from vision_emulator.app import core
+from vision_emulator.config import Config, as_markdown, load
+from vision_emulator.control.clock import Chance, ManualClock
+from vision_emulator.core import capabilities
 
 README = Path(__file__).parents[1] / "README.md"
-TABLE = re.compile(r"(<!-- options: .* -->\n).*(<!-- end of options -->)", re.DOTALL)
 BLOCK = re.compile(r"(?:<!-- (?P<mark>file|not run): (?P<note>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
 SECONDS_MAX = 60
 
@@ -44,8 +47,23 @@ def blocks() -> list[Block]:
     ]
 
 
-def with_table(text: str) -> str:
-    return TABLE.sub(lambda found: f"{found[1]}{as_markdown()}{found[2]}", text)
+def ledger() -> str:
+    async def written() -> str:
+        async with core(Config(), ManualClock(), Chance(0)) as (vision, _):
+            return capabilities.as_markdown(capabilities.ledger(vision))
+
+    return asyncio.run(written())
+
+
+TABLES = {"options": as_markdown, "capabilities": ledger}
+
+
+def with_tables(text: str) -> str:
+    for name, table in TABLES.items():
+        marks = rf"(<!-- {name}: [^\n]* -->\n).*(<!-- end of {name} -->)"
+        text, count = re.subn(marks, lambda found, table=table: f"{found[1]}{table()}{found[2]}", text, flags=re.DOTALL)  # type: ignore[misc]
+        assert count == 1, f"README.md has no place for the table of {name}"
+    return text
 
 
 def serve_lines() -> list[str]:
@@ -99,12 +117,11 @@ def test_the_make_commands_exist() -> None:
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)
 
 
-def test_the_options_table_is_current() -> None:
-    """The table is the one that config.py gives; ``python tests/test_readme.py`` writes it anew."""
+def test_the_tables_are_current() -> None:
+    """The tables are those that the program gives; ``python tests/test_readme.py`` writes them anew."""
     text = README.read_text()
-    assert TABLE.search(text)
-    assert with_table(text) == text, "the options table is stale: run python tests/test_readme.py"
+    assert with_tables(text) == text, "a table is stale: run python tests/test_readme.py"
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    README.write_text(with_tables(README.read_text()))

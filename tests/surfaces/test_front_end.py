@@ -277,3 +277,20 @@ async def test_connections_are_kept(emulator: Emulator) -> None:
         assert [(await connection.reply()).status for _ in range(3)] == [200, 400, 200]
         connection.send(request("GET", "/v1/operations"))
         assert (await connection.reply()).status == 200
+
+
+# ---- the ledger ----
+
+
+async def test_capabilities(emulator: Emulator) -> None:
+    """A program can ask what is answered exactly, what is made up, and what is refused."""
+    told = (await ask(emulator, "GET", "/_emulator/v1/capabilities")).json
+    lines = {line["name"]: line for line in told["capabilities"]}
+    assert lines["ImageAnnotator.BatchAnnotateImages"] == {
+        "kind": "method",
+        "name": "ImageAnnotator.BatchAnnotateImages",
+        "level": "exact",
+        "note": "",
+    }
+    assert lines["FACE_DETECTION"]["level"] == "synthetic"
+    assert {line["level"] for line in lines.values()} <= told["levels"].keys()

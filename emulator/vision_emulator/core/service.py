@@ -28,7 +28,7 @@ from vision_emulator.contract.messages import (
     Operation,
     WaitOperationRequest,
 )
-from vision_emulator.contract.methods import Call
+from vision_emulator.contract.methods import Call, Method
 from vision_emulator.control.journal import Journal
 from vision_emulator.core import validate
 from vision_emulator.core.admission import PROJECT, Admission
@@ -67,6 +67,10 @@ class Vision:
             ("Operations", "CancelOperation"): self.cancel_operation,
             ("Operations", "WaitOperation"): self.wait_operation,
         }
+
+    def emulates(self, method: Method) -> bool:
+        """Whether a method is answered; the others are refused with UNIMPLEMENTED."""
+        return (method.service, method.name) in self._methods
 
     async def call(self, call: Call) -> Message:
         """The life of a request: noted, let in, checked, answered. Nothing but VisionError comes out of it."""

@@ -13,6 +13,7 @@ from vision_emulator.contract import codec
 from vision_emulator.contract.errors import VisionError, malformed_json
 from vision_emulator.control.clock import Clock
 from vision_emulator.control.journal import Entry
+from vision_emulator.core.capabilities import LEVELS, ledger
 from vision_emulator.core.operations import Pace
 from vision_emulator.core.service import Vision
 from vision_emulator.surfaces import http
@@ -42,6 +43,8 @@ class ControlSurface:
             match request.method, path:
                 case "GET" | "HEAD", "/_emulator/health":
                     return _json({"status": "serving"})
+                case "GET", "/_emulator/v1/capabilities":
+                    return _json({"levels": LEVELS, "capabilities": [line._asdict() for line in ledger(self._vision)]})
                 case "GET", "/_emulator/v1/journal":
                     return _json({"entries": [_plain(entry) for entry in self._vision.journal]})
                 case "GET", "/_emulator/v1/operations":
@@ -58,7 +61,7 @@ class ControlSurface:
                     return self._drive(operation["id"], operation["verb"])
         except VisionError as failure:
             return _json({"error": failure.message}, failure.http_status)
-        known = "health, v1/journal, v1/operations, v1/operations/ID:complete, v1/operations/ID:cancel, v1/pace, v1/reset"
+        known = "health, v1/capabilities, v1/journal, v1/operations, v1/operations/ID:complete, v1/operations/ID:cancel, v1/pace, v1/reset"
         return _json({"error": f"{request.method} {path} is no control call. Under {ROOT}/ there are: {known}."}, 404)
 
     def _drive(self, operation_id: str, verb: str) -> web.Response:
