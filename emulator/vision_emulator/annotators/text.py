@@ -43,33 +43,40 @@ class Language(NamedTuple):
     spaced: bool = True
 
 
-def annotation(blocks: Sequence[Block], size: tuple[int, int], language: Language, *, confidences: bool) -> dict[str, Any]:
+def annotation(
+    blocks: Sequence[Block], size: tuple[int, int], language: Language, *, confidences: bool, of_page: bool = False
+) -> dict[str, Any]:
     """The fields ``text_annotations`` and ``full_text_annotation`` for a layout; an empty dict for no text.
 
     The text has no newline at its end, as the current model's. ``confidences`` says whether the tree carries them;
-    a language always has its own.
+    a language always has its own. ``of_page`` leaves out what the API does not answer for pages of documents: the boxes around
+    symbols, and ``text_annotations``.
     """
     if not blocks:
         return {}
-    page = _Page(language, confidences)
+    page = _Page(language, confidences, boxed_symbols=not of_page)
     tree = [page.block(block) for block in blocks]
     del tree[-1]["paragraphs"][-1]["words"][-1]["symbols"][-1]["property"]  # its break, which is also what was spelled last
     text = "".join(page.spelled[:-1])
+    page_tree = page.rated({"property": page.languages, "width": size[0], "height": size[1], "blocks": tree}, page.words)
+    full_text = {"full_text_annotation": {"pages": [page_tree], "text": text}}
+    if of_page:
+        return full_text
     whole = {"locale": language.code, "description": text, "bounding_poly": Box.around(word.box for word in page.words).poly()}
     words = [{"description": word.text, "bounding_poly": word.box.poly()} for word in page.words]
-    page_tree = page.rated({"property": page.languages, "width": size[0], "height": size[1], "blocks": tree}, page.words)
-    return {"text_annotations": [whole, *words], "full_text_annotation": {"pages": [page_tree], "text": text}}
+    return {"text_annotations": [whole, *words], **full_text}
 
 
 class _Page:
     """Builds the tree from the leaves up, and notes every word and the whole spelling on the way."""
 
-    def __init__(self, language: Language, confidences: bool) -> None:
+    def __init__(self, language: Language, confidences: bool, *, boxed_symbols: bool) -> None:
         self.languages = {"detected_languages": [{"language_code": language.code, "confidence": language.confidence}]}
         self.words: list[Symbol] = []  # each as if it were one symbol
         self.spelled: list[str] = []
         self._between_words = SPACE if language.spaced else 0
         self._confidences = confidences
+        self._boxed_symbols = boxed_symbols
 
     def block(self, block: Block) -> dict[str, Any]:
         first = len(self.words)
@@ -90,10 +97,18 @@ class _Page:
         whole = Symbol("".join(symbol.text for symbol in word), Box.around(symbol.box for symbol in word), _mean(word))
         self.words.append(whole)
         self.spelled += (whole.text, SPELLING_OF_BREAK.get(after, ""))
-        symbols = [self.rated({"bounding_box": symbol.box.poly(), "text": symbol.text}, [symbol]) for symbol in word]
+        symbols = [self._symbol(symbol) for symbol in word]
         if after:
             symbols[-1]["property"] = {"detected_break": {"type": after}}
         return self.rated({"property": self.languages, "bounding_box": whole.box.poly(), "symbols": symbols}, word)
+
+    def _symbol(self, symbol: Symbol) -> dict[str, Any]:
+        node: dict[str, Any] = {"text": symbol.text}
+        if self._boxed_symbols:
+            node["bounding_box"] = symbol.box.poly()
+        if self._confidences:
+            node["confidence"] = symbol.confidence
+        return node
 
     def rated(self, node: dict[str, Any], parts: Sequence[Symbol]) -> dict[str, Any]:
         """The node with the mean confidence of what is in it, where confidences are wanted."""

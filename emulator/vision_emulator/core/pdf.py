@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import math
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, Self, TypeVar
 
 from vision_emulator.annotators.geometry import Box
-from vision_emulator.annotators.text import Block, Line, Symbol
+from vision_emulator.annotators.text import Block, Line, Symbol, letters
 from vision_emulator.contract import limits
 
 if TYPE_CHECKING:
@@ -97,13 +98,13 @@ class Pdf:
         """What the file says is written on the page, in PDFium's reading order, boxes in points from the top left; None when nothing
         is or it is unusable."""
         with self._page(index) as page:
-            marks = _marks(page)
-            visible = [mark for mark in marks if mark.text.strip()]
-            if not visible or sum(map(_names_nothing, visible)) > _BAD_SHARE_MAX * len(visible):
+            lines = list(_lines(_rows(page), _placer(page)))
+            symbols = [symbol for line in lines for word in line for symbol in word]
+            if not symbols or sum(map(_names_nothing, symbols)) > _BAD_SHARE_MAX * len(symbols):
                 return None
-            if len(visible) < _SCAN_CHARS_MAX and _is_scan(page):
+            if len(symbols) < _SCAN_CHARS_MAX and _is_scan(page):
                 return None
-        return _blocks(marks)
+        return _blocks(lines)
 
     @contextmanager
     def _page(self, index: int) -> Iterator[Any]:
@@ -137,41 +138,58 @@ def from_thread(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> 
 # ---- text ----
 
 
-class _Mark(NamedTuple):
-    """One character of PDFium's: a letter with its box, or a white space; "\n" ends a line."""
+class _Letter(NamedTuple):
+    """One character of PDFium's with its edges, in points from the bottom left of the unturned page."""
 
     text: str
-    box: Box
+    left: float
+    bottom: float
+    right: float
+    top: float
 
 
-def _marks(page: Any) -> list[_Mark]:
-    """All characters of a page that lie on it; none of a page that has more than anybody could read."""
+_Row = list[list[_Letter]]  # the words of a line
+
+
+def _rows(page: Any) -> list[_Row]:
+    """The lines of a page in PDFium's order; none of a page that has more characters than anybody could read."""
+    import ctypes
+
     import pypdfium2.raw as pdfium
 
+    # PDFium gives characters one by one. Its binding would let go of the interpreter's lock for each of these thousands of tiny calls,
+    # and every busy thread would take its chance; called as Python's own functions they keep it.
+    unicode_of = ctypes.PYFUNCTYPE(ctypes.c_uint, ctypes.c_void_p, ctypes.c_int)(_address(pdfium.FPDFText_GetUnicode))
+    box_of = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(_address(pdfium.FPDFText_GetLooseCharBox))
     text_page = pdfium.FPDFText_LoadPage(page)
     try:
         count = pdfium.FPDFText_CountChars(text_page)
         if count > limits.PAGE_CHARS_MAX:
             return []
-        place = _placer(page)
-        rectangle = pdfium.FS_RECTF()
-        marks = []
+        handle, rectangle = ctypes.cast(text_page, ctypes.c_void_p), pdfium.FS_RECTF()
+        place = ctypes.byref(rectangle)
+        rows: list[_Row] = [[[]]]
         for index in range(count):
-            character = _character(pdfium.FPDFText_GetUnicode(text_page, index))
-            if not character:
-                continue
-            pdfium.FPDFText_GetLooseCharBox(text_page, index, rectangle)
-            box = place(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
-            if box or character.isspace():
-                marks.append(_Mark(character, box or _NOWHERE))
-        return marks
+            character = _character(unicode_of(handle, index))
+            if character == "\n":
+                rows.append([[]])
+            elif character == " ":
+                rows[-1].append([])
+            elif character:
+                box_of(handle, index, place)
+                rows[-1][-1].append(_Letter(character, rectangle.left, rectangle.bottom, rectangle.right, rectangle.top))
+        return rows
     finally:
         pdfium.FPDFText_ClosePage(text_page)
 
 
-_NOWHERE: Final = Box(0, 0, 0, 0)
+def _address(function: Any) -> int:
+    import ctypes
+
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
+@lru_cache(4096)
 def _character(code: int) -> str:
     """What stands for PDFium's code: nothing for control characters, U+FFFD for what is no character."""
     character = "\ufffd" if 0xD800 <= code < 0xE000 or code > 0x10FFFF else chr(code)
@@ -182,14 +200,15 @@ def _character(code: int) -> str:
     return "" if unicodedata.category(character) in ("Cc", "Cf") else character
 
 
-def _placer(page: Any) -> Callable[[float, float, float, float], Box | None]:
-    """What turns a rectangle of PDF's (left, bottom, right, top, from the bottom left of the unturned page) into a box in whole points
-    from the top left of the page as it is shown; None for one that lies outside."""
+def _placer(page: Any) -> Callable[[Sequence[_Letter]], Box | None]:
+    """What finds the box of a word, in whole points from the top left of the page as it is shown; None for one that lies outside."""
     left, bottom, right, top = page.get_bbox()
     turn = page.get_rotation()
     size = max(1, int(page.get_width())), max(1, int(page.get_height()))
 
-    def place(x0: float, y0: float, x1: float, y1: float) -> Box | None:
+    def place(word: Sequence[_Letter]) -> Box | None:
+        _, lefts, bottoms, rights, tops = zip(*word, strict=True)
+        x0, y0, x1, y1 = min(lefts), min(bottoms), max(rights), max(tops)
         match turn:
             case 90:
                 edges = (y0 - bottom, x0 - left, y1 - bottom, x1 - left)
@@ -207,8 +226,20 @@ def _placer(page: Any) -> Callable[[float, float, float, float], Box | None]:
     return place
 
 
-def _names_nothing(mark: _Mark) -> bool:
-    return mark.text == "\ufffd" or unicodedata.category(mark.text) in ("Co", "Cn")
+def _lines(rows: Sequence[_Row], place: Callable[[Sequence[_Letter]], Box | None]) -> Iterator[list[list[Symbol]]]:
+    """The words that lie on the page, line by line. All symbols of a word have its box: pages answer none of their own."""
+    for row in rows:
+        line = [
+            [Symbol(text, box, _OUT_OF_FILE) for text in letters("".join(letter.text for letter in word))]
+            for word in row
+            if word and (box := place(word))
+        ]
+        if line:
+            yield line
+
+
+def _names_nothing(symbol: Symbol) -> bool:
+    return symbol.text == "\ufffd" or unicodedata.category(symbol.text[0]) in ("Co", "Cn")
 
 
 def _is_scan(page: Any) -> bool:
@@ -223,12 +254,12 @@ def _is_scan(page: Any) -> bool:
     return False
 
 
-def _blocks(marks: Sequence[_Mark]) -> list[Block]:
+def _blocks(lines: Iterable[list[list[Symbol]]]) -> list[Block]:
     """Lines that follow each other closely are one block of one paragraph; a wide gap, or a step up or aside, begins another."""
     blocks: list[list[Line]] = []
     above: Box | None = None
-    for line in _lines(marks):
-        box = Box.around(symbol.box for word in line for symbol in word)
+    for line in lines:
+        box = Box.around(word[0].box for word in line)
         if above is None or not _continues(above, box):
             blocks.append([])
         blocks[-1].append(line)
@@ -240,21 +271,3 @@ def _continues(above: Box, below: Box) -> bool:
     gap = below.top - above.bottom
     overlap = min(above.right, below.right) - max(above.left, below.left)
     return -above.height < gap < 0.8 * min(above.height, below.height) and overlap > 0 and below.top > above.top
-
-
-def _lines(marks: Sequence[_Mark]) -> Iterator[Line]:
-    """Lines of words of symbols; white space is not among them."""
-    line: list[list[Symbol]] = [[]]
-    for mark in (*marks, _Mark("\n", _NOWHERE)):
-        if mark.text == "\n":
-            words = [word for word in line if word]
-            if words:
-                yield words
-            line = [[]]
-        elif mark.text == " ":
-            line.append([])
-        elif line[-1] and unicodedata.category(mark.text).startswith("M"):  # a combining mark belongs to the letter before it
-            letter = line[-1].pop()
-            line[-1].append(Symbol(letter.text + mark.text, Box.around((letter.box, mark.box)), _OUT_OF_FILE))
-        else:
-            line[-1].append(Symbol(mark.text, mark.box, _OUT_OF_FILE))

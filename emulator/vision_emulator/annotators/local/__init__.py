@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from vision_emulator.annotators import Annotator, Picture, text
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
@@ -34,7 +34,7 @@ class Local(Annotator):
         language = text.Language(hint, 1.0 if hint != UNDETERMINED else 0.0)
 
         def answer() -> AnnotateImageResponse:
-            fields: dict[str, Any] = text.annotation(picture.embedded_text or (), picture.size, language, confidences=confidences)
-            return AnnotateImageResponse(**fields)
+            blocks = picture.embedded_text or ()
+            return AnnotateImageResponse(**text.annotation(blocks, picture.size, language, confidences=confidences, of_page=True))
 
         return await asyncio.to_thread(answer)  # a full page has thousands of symbols
