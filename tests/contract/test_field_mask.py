@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 
 from vision_emulator.contract import codec, limits
 from vision_emulator.contract.errors import VisionError
-from vision_emulator.contract.field_mask import masked
+from vision_emulator.contract.field_mask import FieldMask, M
 from vision_emulator.contract.messages import AsyncBatchAnnotateImagesResponse, BatchAnnotateImagesResponse, Operation, pack
 
 LABELS = {"labelAnnotations": [{"mid": "/m/1", "description": "Cat", "score": 0.5}, {"description": "Dog"}]}
 ANSWER = {"responses": [LABELS | {"error": {"code": 3, "message": "Bad image data."}}, {"context": {"uri": "gs://b/o"}}]}
+
+
+def masked(message: M, selector: str) -> M:
+    return FieldMask(selector, type(message)).masked(message)
 
 
 def answer() -> Message:

@@ -24,22 +24,27 @@ _TOKEN: Final = re.compile(r"\s*([*]|\w+|[(),/.])\s*", re.ASCII)
 _SYMBOLS: Final = "(),/."
 
 
-def masked(message: M, selector: str) -> M:
-    """A copy of the message that holds only what the selector names; the message itself when that is everything.
+class FieldMask:
+    """A selector read for one type of message."""
 
-    Raises VisionError INVALID_ARGUMENT for a selector that cannot be read, or that names a field the message does not have. What is
-    inside an Any is only known from the answer itself, so a name that is not found there selects nothing.
-    """
-    paths = _parse(selector)
-    for path in paths:
-        if not _leads_somewhere(message.DESCRIPTOR, path):
-            raise errors.field_mask_unknown(selector, ".".join(path))
-    if ("*",) in paths:
-        return message
-    copy = type(message)()
-    copy.CopyFrom(message)
-    _prune(copy, paths)
-    return copy
+    def __init__(self, selector: str, cls: type[Message]) -> None:
+        """VisionError INVALID_ARGUMENT for a selector that cannot be read, or that names a field the type does not have.
+
+        What is inside an Any is only known from the answer itself, so a name that is not found there selects nothing.
+        """
+        self._paths = _parse(selector)
+        for path in self._paths:
+            if not _leads_somewhere(cls.DESCRIPTOR, path):
+                raise errors.field_mask_unknown(selector, ".".join(path))
+
+    def masked(self, message: M) -> M:
+        """A copy of the message that holds only what the selector names; the message itself when that is everything."""
+        if ("*",) in self._paths:
+            return message
+        copy = type(message)()
+        copy.CopyFrom(message)
+        _prune(copy, self._paths)
+        return copy
 
 
 def _parse(selector: str) -> list[Path]:

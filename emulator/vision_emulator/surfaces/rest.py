@@ -12,13 +12,14 @@ from typing import Any, Final
 from aiohttp import web
 from google.protobuf.message import Message
 
-from vision_emulator.contract import codec, discovery, errors, field_mask, http_batch, limits, transcoder
+from vision_emulator.contract import codec, discovery, errors, http_batch, limits, transcoder
 from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.http_batch import Answer, BatchError
 from vision_emulator.contract.methods import Call, Match, match
 from vision_emulator.contract.multipart import Part
 from vision_emulator.contract.transcoder import SystemParameters
-from vision_emulator.core.service import Vision
+from vision_emulator.core.admission import KEY, TOKEN
+from vision_emulator.core.service import FIELDS, Vision
 from vision_emulator.surfaces import cors, http
 
 _VERSIONED: Final = re.compile(r"/v1(p[1-4]beta1)?(/|$)")
@@ -89,10 +90,8 @@ class RestSurface:
             body = await read()
             binary = _media_type(headers) in _PROTO_TYPES
             message = await _off_loop(lambda data: transcoder.decode(found, query, data, binary=binary), body)
-            call = Call(found.method, message, _with_credentials(headers, parameters), "rest", answer_metadata=answered)
-            response = await self._vision.call(call)
-            selector = parameters.fields or headers.get("x-goog-fieldmask", "")
-            answer = _success(field_mask.masked(response, selector) if selector else response, parameters)
+            call = Call(found.method, message, _metadata(headers, parameters), "rest", answer_metadata=answered)
+            answer = _success(await self._vision.call(call), parameters)
         except VisionError as refusal:
             answer = _refusal(refusal, parameters)
         return answer._replace(headers={**answer.headers, **answered})
@@ -138,10 +137,12 @@ def _media_type(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _with_credentials(headers: Headers, parameters: SystemParameters) -> Headers:
-    """The headers, with what the query says in place of them, so that the core finds credentials where gRPC has them."""
-    given = {"x-goog-api-key": parameters.key, "authorization": f"Bearer {parameters.access_token}" if parameters.access_token else ""}
-    return {**{name: value for name, value in given.items() if value}, **headers}
+def _metadata(headers: Headers, parameters: SystemParameters) -> Headers:
+    """The headers, with what the query says in their place or for want of them, so that the core finds it where gRPC has it."""
+    token = f"Bearer {parameters.access_token}" if parameters.access_token else ""
+    credentials = {KEY: parameters.key, TOKEN: token}
+    given = {**credentials, **headers, FIELDS: parameters.fields or headers.get(FIELDS, "")}
+    return {name: value for name, value in given.items() if value}
 
 
 async def _body(request: web.BaseRequest) -> bytes:
