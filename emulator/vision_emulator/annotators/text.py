@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from vision_emulator.annotators.dice import Dice
-from vision_emulator.annotators.geometry import Box
+from vision_emulator.annotators.geometry import Box, normalized_poly
 
 SPACE: Final = 1  # TextAnnotation.DetectedBreak.BreakType
 EOL_SURE_SPACE: Final = 3
@@ -49,12 +49,12 @@ def annotation(
     """The fields ``text_annotations`` and ``full_text_annotation`` for a layout; an empty dict for no text.
 
     The text has no newline at its end, as the current model's. ``confidences`` says whether the tree carries them;
-    a language always has its own. ``of_page`` leaves out what the API does not answer for pages of documents: the boxes around
-    symbols, and ``text_annotations``.
+    a language always has its own. ``of_page`` gives the form that the API answers for pages of documents: polygons in shares of
+    the page, none around symbols, and no ``text_annotations``.
     """
     if not blocks:
         return {}
-    page = _Page(language, confidences, boxed_symbols=not of_page)
+    page = _Page(language, confidences, size if of_page else None)
     tree = [page.block(block) for block in blocks]
     del tree[-1]["paragraphs"][-1]["words"][-1]["symbols"][-1]["property"]  # its break, which is also what was spelled last
     text = "".join(page.spelled[:-1])
@@ -70,19 +70,22 @@ def annotation(
 class _Page:
     """Builds the tree from the leaves up, and notes every word and the whole spelling on the way."""
 
-    def __init__(self, language: Language, confidences: bool, *, boxed_symbols: bool) -> None:
+    def __init__(self, language: Language, confidences: bool, shares_of: tuple[int, int] | None) -> None:
         self.languages = {"detected_languages": [{"language_code": language.code, "confidence": language.confidence}]}
         self.words: list[Symbol] = []  # each as if it were one symbol
         self.spelled: list[str] = []
         self._between_words = SPACE if language.spaced else 0
         self._confidences = confidences
-        self._boxed_symbols = boxed_symbols
+        self._shares_of = shares_of
 
     def block(self, block: Block) -> dict[str, Any]:
         first = len(self.words)
         paragraphs = [self._paragraph(paragraph) for paragraph in block]
         parts = self.words[first:]
-        return self.rated({"bounding_box": _poly_around(parts), "paragraphs": paragraphs, "block_type": BLOCK_TYPE_TEXT}, parts)
+        return self.rated(
+            {"bounding_box": self._poly(Box.around(part.box for part in parts)), "paragraphs": paragraphs, "block_type": BLOCK_TYPE_TEXT},
+            parts,
+        )
 
     def _paragraph(self, paragraph: Paragraph) -> dict[str, Any]:
         first = len(self.words)
@@ -91,7 +94,7 @@ class _Page:
             words += [self._word(word, self._between_words) for word in line[:-1]]
             words.append(self._word(line[-1], EOL_SURE_SPACE if row < len(paragraph) else LINE_BREAK))
         parts = self.words[first:]
-        return self.rated({"bounding_box": _poly_around(parts), "words": words}, parts)
+        return self.rated({"bounding_box": self._poly(Box.around(part.box for part in parts)), "words": words}, parts)
 
     def _word(self, word: Word, after: int) -> dict[str, Any]:
         whole = Symbol("".join(symbol.text for symbol in word), Box.around(symbol.box for symbol in word), _mean(word))
@@ -100,11 +103,17 @@ class _Page:
         symbols = [self._symbol(symbol) for symbol in word]
         if after:
             symbols[-1]["property"] = {"detected_break": {"type": after}}
-        return self.rated({"property": self.languages, "bounding_box": whole.box.poly(), "symbols": symbols}, word)
+        return self.rated({"property": self.languages, "bounding_box": self._poly(whole.box), "symbols": symbols}, word)
+
+    def _poly(self, box: Box) -> dict[str, Any]:
+        if self._shares_of is None:
+            return box.poly()
+        width, height = self._shares_of
+        return normalized_poly(box.left / width, box.top / height, box.right / width, box.bottom / height)
 
     def _symbol(self, symbol: Symbol) -> dict[str, Any]:
         node: dict[str, Any] = {"text": symbol.text}
-        if self._boxed_symbols:
+        if self._shares_of is None:
             node["bounding_box"] = symbol.box.poly()
         if self._confidences:
             node["confidence"] = symbol.confidence
@@ -115,10 +124,6 @@ class _Page:
         if self._confidences:
             node["confidence"] = _mean(parts)
         return node
-
-
-def _poly_around(parts: Sequence[Symbol]) -> dict[str, Any]:
-    return Box.around(part.box for part in parts).poly()
 
 
 def _mean(parts: Sequence[Symbol]) -> float:

@@ -103,6 +103,8 @@ def _polygons(response: AnnotateImageResponse) -> Iterator[BoundingPoly]:
         yield hint.bounding_poly
     for page in response.full_text_annotation.pages:
         for block in page.blocks:
+            if not block.bounding_box.vertices:
+                continue  # it has this form already
             yield block.bounding_box
             for paragraph in block.paragraphs:
                 yield paragraph.bounding_box

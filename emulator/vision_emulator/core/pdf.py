@@ -89,7 +89,7 @@ class Pdf:
             )
             bitmap = page.render(scale=scale, may_draw_forms=False)
             try:
-                picture: PIL.Image.Image = bitmap.to_pil().convert("RGB").copy()  # its own memory
+                picture: PIL.Image.Image = bitmap.to_pil()  # a copy, since PDFium's order of colours is another
             finally:
                 bitmap.close()
         return picture
