@@ -88,6 +88,7 @@ class Emulator:
         async with AsyncExitStack() as stack:
             self.vision, self.storage = await stack.enter_async_context(core(self.config, self.clock, self._chance))
             http_server = await self._start_http(stack)
+            stack.push_async_callback(self._end_connections)  # after the gRPC server, which first answers what it has begun
             grpc_socket = await self._start_grpc(stack)
             self.address = self._listen(stack, self.config.port, http_server, grpc_socket)
             if self.config.rest_port is not None:
@@ -121,6 +122,10 @@ class Emulator:
                 await self.vision.operations.drain()
         except TimeoutError:
             log.warning("%d operations were still running after %g s and were stopped", self.vision.operations.running, seconds)
+
+    async def _end_connections(self) -> None:
+        for port in self._ports:
+            await port.end()
 
     async def _start_http(self, stack: AsyncExitStack) -> web.Server:
         rest = RestSurface(self.vision)

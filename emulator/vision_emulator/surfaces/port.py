@@ -37,6 +37,7 @@ class Port:
         self._loop = asyncio.get_running_loop()
         self._silent: dict[socket.socket, asyncio.TimerHandle] = {}
         self._handovers: set[asyncio.Task[None]] = set()
+        self._splices: set[Splice] = set()
         listener.setblocking(False)
         self._loop.add_reader(listener, self._accept)
 
@@ -52,6 +53,14 @@ class Port:
         for connection in list(self._silent):
             self._forget(connection)
             connection.close()
+
+    async def end(self) -> None:
+        """Closes, cuts what still stands between clients and the gRPC server, and returns when the event loop has let it go."""
+        self.close()
+        while self._handovers:
+            await asyncio.wait(self._handovers)
+        while self._splices:
+            await next(iter(self._splices)).cut()
 
     def _accept(self) -> None:
         for _ in range(BACKLOG):
@@ -110,7 +119,9 @@ class Port:
         return self._splice if first == PREFACE else self._http
 
     def _splice(self) -> asyncio.BaseProtocol:
-        return Splice(self._grpc_socket)
+        splice = Splice(self._grpc_socket, self._splices.discard)
+        self._splices.add(splice)
+        return splice
 
     async def _hand_over(self, connection: socket.socket, speaker: Speaker) -> None:
         try:
@@ -123,11 +134,13 @@ class Port:
 class Splice(asyncio.Protocol):
     """Carries bytes between a client and the gRPC server's socket, both ways, with back-pressure and half-closing."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, ended: Callable[[Splice], None]) -> None:
         self._path = path
+        self._ended = ended
         self._client: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client is there: connect to the server; what the client says meanwhile waits."""
@@ -138,12 +151,15 @@ class Splice(asyncio.Protocol):
         self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     async def _connect(self) -> None:
-        assert self._client is not None
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: _FarEnd(self), self._path)
         except OSError as failure:
             log.warning("the gRPC server does not take connections: %s", failure)
-            self._client.abort()
+            if self._client is not None:
+                self._client.abort()
+        finally:
+            self._connecting = None
+            self._check_over()
 
     def joined(self, server: asyncio.Transport) -> None:
         """The server is there as well: let bytes flow."""
@@ -153,6 +169,25 @@ class Splice(asyncio.Protocol):
             return
         server.set_write_buffer_limits(SPLICE_BYTES_MAX)
         self._client.resume_reading()
+
+    def parted(self) -> None:
+        """The server is gone: what it said is still written to the client."""
+        self._server = None
+        if self._client is not None:
+            self._client.close()
+        self._check_over()
+
+    async def cut(self) -> None:
+        """Breaks both connections off; returns when they are gone."""
+        for transport in (self._client, self._server):
+            if transport is not None:
+                transport.abort()
+        await self._over.wait()
+
+    def _check_over(self) -> None:
+        if self._client is None and self._server is None and self._connecting is None:
+            self._over.set()
+            self._ended(self)
 
     def data_received(self, data: bytes) -> None:
         """From the client."""
@@ -181,6 +216,7 @@ class Splice(asyncio.Protocol):
         self._client = None
         if self._server is not None:
             self._server.close()
+        self._check_over()
 
     @property
     def client(self) -> asyncio.Transport | None:
@@ -212,5 +248,4 @@ class _FarEnd(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        if self._splice.client is not None:
-            self._splice.client.close()
+        self._splice.parted()
