@@ -261,6 +261,21 @@ async def test_deleting_forgets_but_does_not_stop(operations: Operations) -> Non
     assert isinstance(record.result, AsyncBatchAnnotateImagesResponse)
 
 
+async def test_a_deleted_operation_is_still_waited_for_and_stopped(operations: Operations, clock: ManualClock) -> None:
+    """Work that goes on behind a deleted operation counts as running, ends with a reset and with the server; its waiters are answered."""
+    deleted = await start(operations, "never", Work())
+    waiting = asyncio.get_running_loop().create_task(operations.wait(deleted.name, None))
+    asyncio.get_running_loop().call_soon(operations.delete, deleted.name)
+    asyncio.get_running_loop().call_soon(operations.reset)
+    assert (await waiting)[0].error.code == Code.CANCELLED
+    assert operations.running == 0
+    async with Operations(clock, Chance(1), Pace("auto"), "p") as others:
+        record = await start(others, "auto", Work())
+        others.delete(record.name)
+        assert others.running == 1
+    assert record.cancelled
+
+
 async def test_listing_shows_all_and_counts_no_poll(operations: Operations) -> None:
     """The list holds every operation, oldest first, filtered by done; looking at it is no poll."""
     first, second = await ended(operations, "polls:1"), await ended(operations, "auto")

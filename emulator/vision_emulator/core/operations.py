@@ -126,6 +126,7 @@ class Operations:
         self._chance = chance
         self._project = project
         self._records: dict[str, Record] = {}
+        self._unfinished: dict[str, Record] = {}  # those whose work goes on, forgotten ones among them
         self._tasks: asyncio.TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
@@ -151,7 +152,7 @@ class Operations:
     async def start(self, record: Record, work: Coroutine[Any, Any, Message]) -> Operation:
         """Starts the work and answers at once, not done and with nothing but the name (recorded); pace ``instant`` answers it done."""
         assert self._tasks is not None, "operations are started inside `async with`"
-        self._records[record.id] = record
+        self._records[record.id] = self._unfinished[record.id] = record
         record.task = self._tasks.create_task(self._run(record, work), name=record.name)
         record.task.add_done_callback(lambda _: self._cut_short(record, work))
         if record.pace.kind == "instant":
@@ -203,7 +204,9 @@ class Operations:
 
     def delete(self, name: str) -> None:
         """Forgets the operation; its work goes on (documented: deleting says only that the client has lost interest)."""
-        del self._records[self.find(name).id]
+        record = self.find(name)
+        record.revealed.set()  # nobody else could, and somebody may be waiting
+        del self._records[record.id]
 
     def reveal(self, name: str) -> None:
         """Lets clients see the result of an operation as soon as there is one, whatever its pace."""
@@ -222,18 +225,17 @@ class Operations:
     @property
     def running(self) -> int:
         """How many operations have work going on."""
-        return sum(record.result is None for record in self._records.values())
+        return len(self._unfinished)
 
     async def drain(self) -> None:
         """Returns when no accepted work is left."""
-        while unfinished := [record for record in self._records.values() if record.result is None]:
-            await unfinished[0].finished.wait()
+        while self._unfinished:
+            await next(iter(self._unfinished.values())).finished.wait()
 
     def stop(self) -> None:
         """Cancels all work that still runs."""
-        for record in self._records.values():
-            if record.result is None:
-                record.stop()
+        for record in self._unfinished.values():
+            record.stop()
 
     def reset(self) -> None:
         """Stops all work and forgets every operation; who waits for one waits no longer."""
@@ -264,6 +266,7 @@ class Operations:
         record.result = result
         record.updated = self._clock.now()
         record.finished.set()
+        self._unfinished.pop(record.id, None)
 
     async def _finished(self, record: Record, seconds: float) -> None:
         if not record.finished.is_set():
