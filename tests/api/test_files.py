@@ -111,6 +111,21 @@ async def test_pictures_of_every_container_are_looked_at(api: Api, mime_type: st
         assert all(0 <= vertex.x <= 1 and 0 <= vertex.y <= 1 for vertex in hint.bounding_poly.normalized_vertices)
 
 
+async def test_whoever_answers_pages_have_their_own_form(api: Api) -> None:
+    """Text that is not the document's own, too: shares of the page down to words, nothing around symbols, no textAnnotations."""
+    response = await annotated(api, inline(frames("TIFF", 5), TIFF))
+    written = [page for page in response.responses if page.full_text_annotation.text]
+    assert written
+    for answer in written:
+        assert not answer.text_annotations
+        (page,) = answer.full_text_annotation.pages
+        assert (page.width, page.height) == (160, 120)
+        for word in (word for block in page.blocks for paragraph in block.paragraphs for word in paragraph.words):
+            assert not word.bounding_box.vertices
+            assert all(0 <= vertex.x <= 1 and 0 <= vertex.y <= 1 for vertex in word.bounding_box.normalized_vertices)
+            assert not any(symbol.HasField("bounding_box") for symbol in word.symbols)
+
+
 async def test_pages_are_chosen_in_the_order_given(api: Api) -> None:
     """Numbers count from 1, negative ones from the end; one beyond an end is the error of its slot, and the others are answered."""
     response = await annotated(api, inline(text_pdf(3), pages=[-1, 1, 4, -4, 2]))

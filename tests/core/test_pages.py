@@ -203,6 +203,10 @@ async def test_text_that_cannot_be_used_is_none() -> None:
     assert await read(pdf(lines("   "))) is None
     assert await read(pdf(lines("outside", at=(5000, 5000)))) is None
     assert await read(scanned_pdf()) is None
+    scan = b"q 612 0 0 792 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q "
+    assert await read(pdf(scan + lines("Received 1 May"))) is None
+    assert words(await read(pdf(scan + lines(*["A page of text over a picture of it."] * 3))))[2][:3] == ["A", "page", "of"]
+    assert words(await read(pdf(scan.replace(b"612 0 0 792", b"61 0 0 79") + lines("A logo beside it")))) == [["A", "logo", "beside", "it"]]
 
 
 async def test_fonts_that_say_nothing_are_not_believed() -> None:
