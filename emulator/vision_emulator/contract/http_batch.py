@@ -6,6 +6,7 @@ otherwise; what it says about its own body does not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from http.client import responses
 from typing import Final, NamedTuple
@@ -15,6 +16,7 @@ from vision_emulator.contract import multipart
 from vision_emulator.contract.multipart import MultipartError, Part
 
 _BOUNDARY: Final = "batch_vision_emulator"
+_BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")  # Python writes LF alone
 _ONLY_OUTER: Final = ("content-", "transfer-encoding", "connection", "expect", "te", "upgrade", "x-http-method")  # beginnings of names
 
 
@@ -52,8 +54,7 @@ def parts(content_type: str, body: bytes, calls_max: int) -> list[Part]:
 
 def call(part: Part, outer: Mapping[str, str]) -> Call:
     """The call in a part; ``outer`` are the headers around the batch, in lower case. Relative and absolute URLs are taken."""
-    text = part.content.lstrip()
-    head, _, body = text.partition(b"\r\n\r\n" if b"\r\n\r\n" in text else b"\n\n")  # Python writes LF alone
+    head, *rest = _BLANK_LINE.split(part.content.lstrip(), maxsplit=1)
     request_line, _, header_block = head.partition(b"\n")
     words = request_line.decode("utf-8", "replace").split()
     if len(words) < 2:
@@ -63,7 +64,7 @@ def call(part: Part, outer: Mapping[str, str]) -> Call:
         raise BatchError("A batch inside a batch is not allowed.")
     inherited = {name: value for name, value in outer.items() if not name.startswith(_ONLY_OUTER)}
     query = f"?{target.query}" if target.query else ""
-    return Call(words[0].upper(), f"{target.path}{query}", inherited | multipart.header_lines(header_block), body)
+    return Call(words[0].upper(), f"{target.path}{query}", inherited | multipart.header_lines(header_block), b"".join(rest))
 
 
 def body(answers: Iterable[tuple[Part, Answer]]) -> tuple[str, bytes]:

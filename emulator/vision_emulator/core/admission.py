@@ -69,7 +69,8 @@ def _check_credentials(call: Call) -> None:
     scheme, _, token = call.metadata.get(TOKEN, "").partition(" ")
     key = call.metadata.get(KEY, "")
     if scheme:
-        reason = _TOKENS_REFUSED.get(token[:7].lower()) if scheme.lower() == "bearer" and token else "ACCESS_TOKEN_TYPE_UNSUPPORTED"
+        refused = "invalid" if scheme.lower() != "bearer" or not token else token[: len("invalid")]
+        reason = _TOKENS_REFUSED.get(refused)
         if reason:
             call.answer_metadata[CHALLENGE] = f'{_REALM}, error="invalid_token"'
             raise errors.credentials_invalid(name, reason)
