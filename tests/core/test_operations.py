@@ -209,6 +209,25 @@ async def test_cancelling_stops_the_work_and_ends_cancelled(operations: Operatio
     assert state(operation) == OperationMetadata.CANCELLED
 
 
+@pytest.mark.parametrize("failure", [None, output_not_writable("gs://out/x")])
+async def test_cancelled_is_cancelled_however_the_work_ends(operations: Operations, failure: VisionError | None) -> None:
+    """Work that fails, or succeeds, while it is being stopped does not make a cancelled operation look otherwise."""
+
+    async def stubborn() -> AsyncBatchAnnotateImagesResponse:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if failure:
+                raise failure from None
+        return AsyncBatchAnnotateImagesResponse()
+
+    record = operations.open_record(METHOD, "", Pace("auto"))
+    await operations.start(record, stubborn())
+    asyncio.get_running_loop().call_soon(operations.cancel, record.name)
+    operation, _ = await operations.get(record.name)
+    assert (operation.error.code, state(operation)) == (Code.CANCELLED, OperationMetadata.CANCELLED)
+
+
 async def test_a_final_state_is_never_left(operations: Operations) -> None:
     """Cancelling what a client could see done changes nothing; cancelling a hidden result ends it for good."""
     done = await ended(operations, "auto")

@@ -263,7 +263,7 @@ class Operations:
             self._finish(record, errors.operation_cancelled())
 
     def _finish(self, record: Record, result: Message | VisionError) -> None:
-        record.result = result
+        record.result = errors.operation_cancelled() if record.cancelled else result  # work may still fail while it is stopped
         record.updated = self._clock.now()
         record.finished.set()
         self._unfinished.pop(record.id, None)
