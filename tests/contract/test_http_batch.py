@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vision_emulator.contract import http_batch
 from vision_emulator.contract.http_batch import Answer, BatchError, Call
@@ -39,7 +43,9 @@ def test_what_is_said_around_the_batch() -> None:
     assert called(b"GET /v1/operations\nAuthorization: own\n\n", **outer).headers == {"authorization": "own", "x-goog-api-key": "k"}
 
 
-@pytest.mark.parametrize("content", [b"", b"GET", b"\r\n\r\n", b"POST /batch HTTP/1.1\n\n", b"POST https://host/batch/vision/v1\n\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"GET", b"\r\n\r\n", b"POST /batch HTTP/1.1\n\n", b"POST https://host/batch/vision/v1\n\n", b"GET http://[/\n\n"]
+)
 def test_what_is_no_call(content: bytes) -> None:
     """A part without a request line is refused, and so is a batch inside a batch."""
     with pytest.raises(BatchError, match="A batch"):
@@ -59,3 +65,15 @@ def test_an_answer_s_body() -> None:
     assert [part.headers.get("content-id") for part in http_batch.parts(content_type, body, 2)] == ["<response-a + 1>", None]
     with pytest.raises(BatchError, match="at most 1 calls; this one has 2"):
         http_batch.parts(content_type, body, 1)
+
+
+PIECES = st.sampled_from(
+    [b"GET", b"POST", b" ", b"/v1/operations", b"http://[::1]/", b"http://[", b"?a=b", b"\r\n", b"\n", b":", b"\xff", b"{}"]
+)
+
+
+@given(st.binary() | st.lists(PIECES).map(b"".join))
+def test_any_part_is_a_call_or_refused(content: bytes) -> None:
+    """No part does more than be refused."""
+    with contextlib.suppress(BatchError):
+        assert called(content).method

@@ -59,7 +59,10 @@ def call(part: Part, outer: Mapping[str, str]) -> Call:
     words = request_line.decode("utf-8", "replace").split()
     if len(words) < 2:
         raise BatchError("A batch part must begin with METHOD, a blank and a path.")
-    target = urlsplit(words[1])
+    try:
+        target = urlsplit(words[1])
+    except ValueError as error:
+        raise BatchError(f"A batch part names a URL that is none: {error}.") from error
     if target.path.lstrip("/").startswith("batch"):
         raise BatchError("A batch inside a batch is not allowed.")
     inherited = {name: value for name, value in outer.items() if not name.startswith(_ONLY_OUTER)}
