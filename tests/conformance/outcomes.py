@@ -49,11 +49,19 @@ class Outcome(NamedTuple):
     answer: Any = None  # JSON, with the files that an operation wrote
 
     def __str__(self) -> str:
-        """One line for the baseline: the refusal, or the answer's outline, what was written and said before whose it is."""
+        """One line for the baseline: ``text``, the far end of a long one as its digest."""
+        text = self.text
+        if len(text) <= SHOWN_CHARS_MAX:
+            return text
+        return f"{text[:SHOWN_CHARS_MAX]}… +{len(text) - SHOWN_CHARS_MAX} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    @property
+    def text(self) -> str:
+        """The refusal, or the answer's outline, in which what was written and said comes before whose it is."""
         if self.code != "OK":
             kinds = [detail["@type"].rpartition(".")[2] for detail in self.details or ()]
-            return _cut(" ".join((f"{self.code}:", *kinds, self.message)))
-        return _cut("OK " + json.dumps(_last_first(outline(self.answer)), ensure_ascii=False).replace(TYPE_URL, ""))
+            return " ".join((f"{self.code}:", *kinds, self.message))
+        return "OK " + json.dumps(_last_first(outline(self.answer)), ensure_ascii=False).replace(TYPE_URL, "")
 
     @property
     def is_our_fault(self) -> bool:
@@ -61,21 +69,16 @@ class Outcome(NamedTuple):
         return self.code in ("INTERNAL", "UNKNOWN") or any(error.get("message") in _OURS for error in _errors(self.answer))
 
 
-def outline(answer: Any, counted: bool = True) -> Any:
-    """The answer with each annotation reduced to whether it is there, and lists of them to their lengths.
-
-    What is seen on a page depends on how a library renders it, so pages do not count.
-    """
+def outline(answer: Any) -> Any:
+    """The answer with each annotation reduced to whether it is there, and lists of them to their lengths."""
     if isinstance(answer, list):
-        return [outline(element, counted) for element in answer]
+        return [outline(element) for element in answer]
     if not isinstance(answer, dict):
         return answer
-    counted = counted and "pageNumber" not in answer.get("context", {})
     if "metadata" in answer:  # times and a type: its state says the rest
         answer = {**answer, "metadata": answer["metadata"]["state"]}
     return {
-        key: (len(value) if counted and isinstance(value, list) else True) if key in _ANNOTATIONS else outline(value, counted)
-        for key, value in answer.items()
+        key: (len(value) if isinstance(value, list) else True) if key in _ANNOTATIONS else outline(value) for key, value in answer.items()
     }
 
 
@@ -101,12 +104,6 @@ def _last_first(answer: Any) -> Any:
     if isinstance(answer, list):
         return [_last_first(element) for element in answer]
     return {key: _last_first(answer[key]) for key in sorted(answer, reverse=True)} if isinstance(answer, dict) else answer
-
-
-def _cut(text: str) -> str:
-    if len(text) <= SHOWN_CHARS_MAX:
-        return text
-    return f"{text[:SHOWN_CHARS_MAX]}… +{len(text) - SHOWN_CHARS_MAX} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 class Transports:

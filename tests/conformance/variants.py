@@ -16,11 +16,11 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.descriptor import FieldDescriptor
-from samples import DOCUMENT_URI, PDF_URI, PICTURE, PICTURE_URI, RESULTS_URI, TOO_LARGE, document, picture_of_bytes
+from samples import DOCUMENT, DOCUMENT_URI, PDF_URI, PICTURE, PICTURE_URI, RESULTS_URI, TOO_LARGE, picture_of_bytes
 
 from vision_emulator.contract import limits
 from vision_emulator.contract.json_reader import is_map, repeated_fields
-from vision_emulator.contract.messages import Feature
+from vision_emulator.contract.messages import BETAS, V1, Feature
 from vision_emulator.contract.methods import METHODS, Method
 
 ANNOTATE: Final = ("BatchAnnotateImages", "AsyncBatchAnnotateImages", "BatchAnnotateFiles", "AsyncBatchAnnotateFiles")
@@ -36,6 +36,7 @@ class MessageVariant:
 
     name: str
     fields: Mapping[str, Any]  # what the message's constructor takes
+    package: str = V1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,9 @@ class Place(NamedTuple):
         return bool(self.field.type == FieldDescriptor.TYPE_MESSAGE) and not is_map(self.field)
 
 
-def method(rpc: str) -> Method:
-    """The row of v1."""
-    service = "google.longrunning.Operations" if rpc in OPERATIONS else "google.cloud.vision.v1.ImageAnnotator"
+def method(rpc: str, package: str = V1) -> Method:
+    """The row of a method in this version of the API."""
+    service = "google.longrunning.Operations" if rpc in OPERATIONS else f"{package}.ImageAnnotator"
     return METHODS[f"/{service}/{rpc}"]
 
 
@@ -139,7 +140,7 @@ def _example(field: Any) -> Any:
     """A value of this field that makes sense where it stands; of a list, one element."""
     key = f"{field.containing_type.name}.{field.name}"
     if field.name == "content":
-        return PICTURE if key == "Image.content" else document()
+        return PICTURE if key == "Image.content" else DOCUMENT
     if is_map(field):
         return {"team": "tests"}
     if field.type == FieldDescriptor.TYPE_MESSAGE:
@@ -263,6 +264,11 @@ def _messages(rpc: str) -> Iterator[MessageVariant]:
     yield MessageVariant("as it is", base)
     yield MessageVariant("{}", {})
     yield MessageVariant("every field", everything)
+    for package in BETAS:
+        version = package.rpartition(".")[2]
+        yield MessageVariant(f"{version}, as it is", base, package)
+        yield MessageVariant(f"{version}, every field", everything, package)
+        yield MessageVariant(f"{version}, a bad parent", {**base, "parent": "nowhere"}, package)
     for place in places(method(rpc).request.DESCRIPTOR):
         yield from _of_place(place, base, everything)
     yield from _counts(rpc, base)
@@ -623,7 +629,7 @@ def _files(rpc: str, base: Mapping[str, Any]) -> Iterator[MessageVariant]:
             yield MessageVariant(
                 f"{name} as {_said(kind)}", put(base, config, {"gcs_source": {"uri": f"gs://inputs/{name}"}, "mime_type": kind})
             )
-    for content in (*_BYTES, document(), b"%PDF-1.7\n" + bytes(100)):
+    for content in (*_BYTES, DOCUMENT, b"%PDF-1.7\n" + bytes(100)):
         for kind in ("image/tiff", "application/pdf", "image/gif", ""):
             alone = {"content": content, "mime_type": kind}
             yield MessageVariant(f"content={_said(content)} as {_said(kind)}", put(base, config, alone))
