@@ -309,7 +309,7 @@ def _normalized(poly: BoundingPoly, size: tuple[int, int]) -> Fields:
     corners += [(vertex.x / size[0], vertex.y / size[1]) for vertex in poly.vertices]
     if not corners:
         return normalized_poly(0, 0, 1, 1)
-    across, down = ([min(max(value, 0.0), 1.0) for value in axis] for axis in zip(*corners, strict=True))
+    across, down = ([max(0.0, min(1.0, value)) for value in axis] for axis in zip(*corners, strict=True))  # in this order NaN is 1
     return normalized_poly(min(across), min(down), max(across), max(down))
 
 
