@@ -312,7 +312,8 @@ def test_front_end_parameters_that_cannot_be_done(query: str) -> None:
 
 
 def test_credentials_in_a_query() -> None:
-    """A key, and a token under either of its names."""
+    """A key, a token under either of its names, and whose project pays."""
     assert system_parameters("key=k").key == "k"
     assert system_parameters("access_token=t").access_token == system_parameters("oauth_token=t").access_token == "t"
+    assert system_parameters("$userProject=p").user_project == "p"
     assert system_parameters("callback=a.b.$c_1").callback == "a.b.$c_1"

@@ -113,6 +113,15 @@ async def test_method_override(emulator: Emulator) -> None:
     assert (reply.status, reply.error["status"]) == (404, "NOT_FOUND")
 
 
+async def test_the_project_that_pays(emulator: Emulator) -> None:
+    """The query says it as the header does, and operations are named after it."""
+    body = json.dumps({"requests": json.loads(BODY)["requests"], "outputConfig": {"gcsDestination": {"uri": "gs://results/"}}}).encode()
+    ways: list[tuple[str, dict[str, str]]] = [("?$userProject=mine", {}), ("", {"X-Goog-User-Project": "mine"})]
+    for query, headers in ways:
+        reply = await ask(emulator, "POST", f"/v1/images:asyncBatchAnnotate{query}", body, headers)
+        assert reply.json["name"].startswith("projects/mine/operations/")
+
+
 # ---- discovery ----
 
 

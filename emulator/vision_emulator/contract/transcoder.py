@@ -42,6 +42,7 @@ class SystemParameters:
     fields: str = ""  # the part of the answer to send; "" for all
     key: str = ""  # an API key
     access_token: str = ""
+    user_project: str = ""  # whose quota the call uses
     callback: str = ""  # the function that JSONP calls; a JavaScript name
 
 
@@ -64,6 +65,7 @@ def system_parameters(query: str) -> SystemParameters:
         fields=given.get("fields", ""),
         key=given.get("key", ""),
         access_token=given.get("access_token", "") or given.get("oauth_token", ""),
+        user_project=given.get("userProject", ""),
         callback=callback,
     )
 

@@ -18,7 +18,7 @@ from vision_emulator.contract.http_batch import Answer, BatchError
 from vision_emulator.contract.methods import Call, Match, match
 from vision_emulator.contract.multipart import Part
 from vision_emulator.contract.transcoder import SystemParameters
-from vision_emulator.core.admission import KEY, TOKEN
+from vision_emulator.core.admission import KEY, PROJECT, TOKEN
 from vision_emulator.core.service import FIELDS, Vision
 from vision_emulator.surfaces import cors, http
 
@@ -140,8 +140,8 @@ def _media_type(headers: Headers) -> str:
 def _metadata(headers: Headers, parameters: SystemParameters) -> Headers:
     """The headers, with what the query says in their place or for want of them, so that the core finds it where gRPC has it."""
     token = f"Bearer {parameters.access_token}" if parameters.access_token else ""
-    credentials = {KEY: parameters.key, TOKEN: token}
-    given = {**credentials, **headers, FIELDS: parameters.fields or headers.get(FIELDS, "")}
+    caller = {KEY: parameters.key, TOKEN: token, PROJECT: parameters.user_project}
+    given = {**caller, **headers, FIELDS: parameters.fields or headers.get(FIELDS, "")}
     return {name: value for name, value in given.items() if value}
 
 
