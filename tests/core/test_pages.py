@@ -13,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from documents import frames, lines, locked_pdf, pdf, scanned_pdf, text_pdf
+from documents import assembled, frames, lines, locked_pdf, pdf, scanned_pdf, text_pdf
 from pictures import drawn
 from vision_emulator.annotators.geometry import Box
 from vision_emulator.annotators.text import Block
 from vision_emulator.contract import limits
-from vision_emulator.contract.errors import VisionError
+from vision_emulator.contract.errors import Code, VisionError
 from vision_emulator.core.pages import opened
 from vision_emulator.core.pdf import Pdf, PdfBroken, on_thread
+from vision_emulator.core.pdf import _Worker as pdf_process
 
 PDF, TIFF, GIF = "application/pdf", "image/tiff", "image/gif"
 
@@ -127,7 +128,7 @@ async def test_a_page_is_rendered_at_200_dpi_and_never_beyond_the_cap() -> None:
     """Resolution yields to the pixel cap, whatever size the page claims."""
 
     async def rendered(size: tuple[float, float]) -> tuple[int, int]:
-        document = await on_thread(Pdf.open, text_pdf(1, size))
+        document = await on_thread(Pdf, text_pdf(1, size))
         try:
             return (await on_thread(document.render, 0)).size
         finally:
@@ -182,7 +183,7 @@ async def test_boxes_turn_with_the_page(turn: int) -> None:
     """The text of a turned page lies where a reader sees ink when it is drawn."""
     data = pdf(lines("Word"), extra=f"/MediaBox [0 0 612 792] /CropBox [20 30 600 780] /Rotate {turn}")
     found = box(await read(data))
-    document = await on_thread(Pdf.open, data)
+    document = await on_thread(Pdf, data)
     try:
         image = (await on_thread(document.render, 0)).convert("L").point(lambda value: 255 if value < 128 else 0)
     finally:
@@ -278,7 +279,7 @@ async def test_frame_bombs() -> None:
 
 
 async def test_many_documents_at_once() -> None:
-    """PDFium is entered by one thread only, so documents worked on side by side do not disturb each other."""
+    """PDFium is asked one question at a time, so documents worked on side by side do not disturb each other."""
 
     async def look(number: int) -> list[list[str]]:
         async with opened(pdf(*[lines(f"Document {number}")] * 3), PDF) as document:
@@ -290,13 +291,44 @@ async def test_many_documents_at_once() -> None:
     assert found == [[["Document", str(number)]] for number in range(8)]
 
 
+def endless_pdf() -> bytes:
+    """A page whose form draws itself twice: small, and never done."""
+    resources = b"/Resources << /XObject << /I 3 0 R >> >>"
+    form = b"<< /Type /XObject /Subtype /Form /BBox [0 0 9 9] " + resources + b" /Length 11 >>\nstream\n/I Do /I Do\nendstream"
+    plain = pdf(b"/I Do").replace(b"/Font << /F1 3 0 R >>", b"/XObject << /I 3 0 R >>")
+    body = plain[len(b"%PDF-1.7\n") : plain.index(b"xref\n0")]
+    objects = [part.partition(b" 0 obj\n")[2] for part in body.split(b"\nendobj\n") if part]
+    return assembled([*objects[:2], form, *objects[3:]])
+
+
+async def test_a_page_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PDFium is stopped when it takes too long over a page: that page's error, and every other document goes on."""
+    monkeypatch.setattr(limits, "PDF_SECONDS_MAX", 1)
+    async with opened(text_pdf(), PDF) as good, opened(endless_pdf(), PDF, "gs://b/endless.pdf") as bad:
+        with pytest.raises(VisionError, match=r"Error reading file: gs://b/endless\.pdf") as failure:
+            await bad.page(1, with_text=True)
+        assert failure.value.code == Code.DEADLINE_EXCEEDED
+        assert words((await good.page(2, with_text=True)).embedded_text)[0] == ["Page", "2", "of", "3."]
+
+
+async def test_pdfium_may_die() -> None:
+    """When its process is gone, the question it was asked fails, and the next one starts another."""
+    async with opened(text_pdf(), PDF) as document:
+        worker = pdf_process.current
+        assert worker is not None
+        worker._process.kill()
+        with pytest.raises(VisionError, match="Error reading file: inline content"):
+            await document.page(1, with_text=False)
+        assert (await document.page(1, with_text=False)).size == (612, 792)
+
+
 async def test_a_page_that_cannot_be_loaded_is_that_pages_error() -> None:
     """The others are answered."""
     data = text_pdf(2).replace(b"/Type /Page /Parent 2 0 R", b"/Type /Pxge /Parent 2 0 R", 1)
     async with opened(data, PDF) as document:
         assert document.count == 2
         assert words((await document.page(2, with_text=True)).embedded_text)[0] == ["Page", "2", "of", "2."]
-    document = await on_thread(Pdf.open, text_pdf(1))
+    document = await on_thread(Pdf, text_pdf(1))
     try:
         with pytest.raises(PdfBroken):
             await on_thread(document.size, 7)

@@ -382,6 +382,11 @@ def file_locked(uri: str) -> VisionError:
     return VisionError(Code.INVALID_ARGUMENT, f"{file_broken('PDF', uri).message}: it is protected by a password.")
 
 
+def page_unfinished(uri: str) -> VisionError:
+    """A page that takes more time or memory than it may. Recorded for one page that timed out, with the name of a temporary file."""
+    return VisionError(Code.DEADLINE_EXCEEDED, f"Error reading file: {uri or 'inline content'}.")
+
+
 def file_too_many_pages(uri: str, count: int) -> VisionError:
     """More than 2000 pages in a file of an offline batch. Documented; wording ours."""
     return VisionError(

@@ -29,6 +29,8 @@ IMAGE_PIXELS_MAX: Final = 75_000_000  # recorded: larger ones are refused with a
 FILE_BYTES_MAX: Final = 1_000_000_000  # doc: 1 GB
 RENDERED_PIXELS_MAX: Final = 20_000_000  # ours: a page of a PDF is rendered no larger, whatever size it claims
 FRAMES_PIXELS_MAX: Final = 4_000_000_000  # ours: all frames of an animated GIF together, since each is drawn over the ones before it
+PDF_SECONDS_MAX: Final = 30  # ours, a whole number: what one page of a PDF, or opening one, may take
+PDF_MEMORY_BYTES_MAX: Final = 4096 * MIB  # ours: what the process may have that looks into PDFs
 PAGE_CHARS_MAX: Final = 100_000  # ours: a page with more embedded characters counts as having none
 
 # ---- images from the web; ours ----

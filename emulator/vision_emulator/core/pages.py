@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from vision_emulator.annotators import BROKEN, Picture, PictureHeader, text
 from vision_emulator.contract import errors, limits
+from vision_emulator.contract.errors import VisionError
 from vision_emulator.core import pdf
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Page(Picture):
 class Document(ABC):
     """An open file of pages."""
 
-    in_flight_max: ClassVar[int] = 16  # pages that may be looked at at once
+    in_flight_max: ClassVar[int] = 4  # pages looked at at once: they keep PDFium busy, and leave threads to other calls
 
     def __init__(self, data: bytes, image_format: str, uri: str, count: int) -> None:
         self.data = data
@@ -97,7 +98,7 @@ class _PdfDocument(Document):
             size = await pdf.on_thread(self._pdf.size, index)
             blocks = await pdf.on_thread(self._pdf.text, index) if with_text else None
         except pdf.PdfBroken as broken:
-            raise errors.bad_image_data() from broken
+            raise self._page_error(broken) from broken
         return Page(self, number, size, blocks)
 
     @contextmanager
@@ -105,7 +106,10 @@ class _PdfDocument(Document):
         try:
             yield pdf.from_thread(self._pdf.render, number - 1, side_max)
         except pdf.PdfBroken as broken:
-            raise errors.bad_image_data() from broken
+            raise self._page_error(broken) from broken
+
+    def _page_error(self, broken: pdf.PdfBroken) -> VisionError:
+        return errors.page_unfinished(self.uri) if isinstance(broken, pdf.PdfStuck) else errors.bad_image_data()
 
     async def close(self) -> None:
         await pdf.on_thread(self._pdf.close)
@@ -113,7 +117,7 @@ class _PdfDocument(Document):
 
 async def _opened_pdf(data: bytes, uri: str) -> Document:
     try:
-        opened_pdf = await pdf.on_thread(pdf.Pdf.open, data)
+        opened_pdf = await pdf.on_thread(pdf.Pdf, data)
     except pdf.PdfLocked as locked:
         raise errors.file_locked(uri) from locked
     except pdf.PdfBroken as broken:
