@@ -42,9 +42,7 @@ def photo(number: int) -> bytes:
 
 
 def request(feature: int, count: int = IMAGES) -> AsyncBatchAnnotateImagesRequest:
-    elements = [
-        {"image": {"source": {"image_uri": f"gs://inputs/{n:04}.jpg"}}, "features": [{"type": feature}]} for n in range(count)
-    ]
+    elements = [{"image": {"source": {"image_uri": f"gs://inputs/{n:04}.jpg"}}, "features": [{"type": feature}]} for n in range(count)]
     output = {"gcs_destination": {"uri": "gs://results/run/"}, "batch_size": BATCH_SIZE}
     return AsyncBatchAnnotateImagesRequest(requests=elements, output_config=output)
 
