@@ -179,6 +179,7 @@ async def test_a_batch_answers_each_call_for_itself(emulator: Emulator, path: st
         "\r\nGET /v1/nothing HTTP/1.1\r\n\r\n",
         "\r\nnonsense\r\n\r\n",
         "\r\nPOST /batch HTTP/1.1\r\n\r\n",
+        f"\r\nPOST {ANNOTATE} HTTP/1.1\r\nContent-Encoding: gzip\r\n\r\nzipped",
         path=path,
     )
     assert [(identity, status) for identity, status, _ in answers] == [
@@ -187,11 +188,13 @@ async def test_a_batch_answers_each_call_for_itself(emulator: Emulator, path: st
         ("", 404),
         ("", 400),
         ("", 400),
+        ("", 400),
     ]
     assert answers[0][2]["responses"][0]["labelAnnotations"][0] == {"mid": "/m/07s6nbt"}
     assert answers[1][2]["error"]["message"] == "Request must specify image and features."
     assert answers[3][2]["error"]["message"] == "A batch part must begin with METHOD, a blank and a path."
     assert answers[4][2]["error"]["message"] == "A batch inside a batch is not allowed."
+    assert answers[5][2]["error"]["message"].startswith("The request body cannot be read: Content-Encoding 'gzip'")
 
 
 async def test_headers_around_a_batch_hold_inside(emulator: Emulator) -> None:

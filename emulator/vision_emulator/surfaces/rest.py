@@ -104,7 +104,7 @@ class RestSurface:
                 method, target, headers, content = http_batch.call(part, outer)
             except BatchError as fault:
                 return _refusal(errors.batch_malformed(str(fault)), SystemParameters())
-            return await self._answer(method, target, headers, lambda: _plain(content, headers))
+            return await self._answer(method, target, headers, lambda: _part_body(content, headers))
 
         try:
             parts = http_batch.parts(outer.get("content-type", ""), body, limits.CALLS_PER_HTTP_BATCH_MAX)
@@ -151,12 +151,16 @@ async def _body(request: web.BaseRequest) -> bytes:
         body = await http.read(request, limits.REQUEST_BYTES_MAX)
     except http.BodyTooLarge:
         raise errors.payload_too_large() from None
-    return await _plain(body, {"content-encoding": request.headers.get("Content-Encoding", "")})
-
-
-async def _plain(body: bytes, headers: Headers) -> bytes:
-    encoding = headers.get("content-encoding", "").lower() or "identity"
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
     return body if encoding == "identity" else _unzipped(body, encoding)
+
+
+async def _part_body(content: bytes, headers: Headers) -> bytes:
+    """The body of a call in a batch, which cannot be zipped: a hundred of them would unzip to more than memory holds."""
+    encoding = headers.get("content-encoding", "identity").lower()
+    if encoding != "identity":
+        raise errors.body_encoding_unsupported(encoding)
+    return content
 
 
 def _unzipped(body: bytes, encoding: str) -> bytes:
