@@ -165,7 +165,7 @@ class Transports:
         return await self._answered(codec.to_json(answer))
 
     async def grpc(self, method: Method, request: Any) -> Outcome:
-        """As bytes over HTTP/2."""
+        """As bytes over HTTP/2; the answer is turned into JSON by protobuf's own means, a second opinion on the JSON of the others."""
         stub = self._channel.unary_unary(method.grpc_path, method.request.SerializeToString, method.response.FromString)
         try:
             answer = await stub(request, metadata=tuple(INSTANT.items()), timeout=SECONDS_MAX)
@@ -173,7 +173,7 @@ class Transports:
             packed = dict(failure.trailing_metadata()).get("grpc-status-details-bin")
             details = _details(Status.FromString(packed)) if packed else None
             return Outcome(failure.code().name, _templated(failure.details() or ""), details)
-        return await self._answered(codec.to_json(answer))
+        return await self._answered(json_format.MessageToDict(answer, descriptor_pool=POOL))
 
     async def rest(self, verb: str, path: str, body: bytes | None) -> Outcome:
         """As JSON over HTTP/1.1."""
