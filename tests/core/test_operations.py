@@ -256,13 +256,13 @@ async def test_waiting(operations: Operations, clock: ManualClock) -> None:
 
 
 @pytest.mark.parametrize("pace", ["manual", "never", "seconds:60"])
-@pytest.mark.parametrize("how", ["reveal", "cancel", "reset"])
+@pytest.mark.parametrize("how", ["reveal", "cancel", "delete", "reset"])
 async def test_a_wait_ends_when_the_curtain_is_lifted(operations: Operations, pace: str, how: str) -> None:
-    """Who waits for a finished operation that its pace still hides is answered as soon as it is revealed, cancelled or reset."""
+    """Who waits for a finished operation that its pace still hides is answered as soon as it is revealed, cancelled, deleted or reset."""
     record = await ended(operations, pace)
     waiting = asyncio.get_running_loop().create_task(operations.wait(record.name, None))
-    act = {"reveal": lambda: operations.reveal(record.name), "cancel": lambda: operations.cancel(record.name), "reset": operations.reset}
-    asyncio.get_running_loop().call_soon(act[how])
+    act, name = getattr(operations, how), () if how == "reset" else (record.name,)
+    asyncio.get_running_loop().call_soon(act, *name)
     operation, _ = await waiting
     assert operation.done
     assert operation.HasField("error") == (how == "cancel")

@@ -22,7 +22,7 @@ from vision_emulator.config import Config
 from vision_emulator.contract.errors import Code, VisionError
 from vision_emulator.contract.messages import Feature, Operation, OperationMetadata
 from vision_emulator.contract.methods import METHODS, Call
-from vision_emulator.control.clock import Chance, ManualClock
+from vision_emulator.control.clock import Chance, Clock, ManualClock
 from vision_emulator.core.operations import Pace
 from vision_emulator.storage import StorageUnavailable
 from vision_emulator.storage.embedded import BucketInfo, MemoryBucket, MemoryStorage
@@ -32,6 +32,7 @@ OPERATIONS = "google.longrunning.Operations"
 # Features that are answered without threads: their order of completion is not ours to repeat.
 FEATURES = (Feature.LABEL_DETECTION, Feature.SAFE_SEARCH_DETECTION, Feature.FACE_DETECTION, Feature.OBJECT_LOCALIZATION)
 PACES = ("auto", "instant", "polls:2", "seconds:30", "manual", "never")
+BUCKETS = ("inputs", "results")
 PICTURES = [drawn(number, (40, 30)) for number in range(8)]
 
 
@@ -42,10 +43,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seed", seeds, ids=[f"seed-{seed}" for seed in seeds])
 
 
-class Moody(MemoryStorage):
-    """Buckets in memory, of which ``results`` refuses the next ``faults`` files."""
+class Dice:
+    """Numbers that a seed repeats."""
 
-    faults = 0
+    def __init__(self, seed: int) -> None:
+        self._chance = Chance(seed)
+
+    def below(self, end: int) -> int:
+        """A number from 0 up to but without ``end``."""
+        return int(self._chance.hex(12), 16) % end
+
+    def pick(self, among: Sequence[Any]) -> Any:
+        """One of them."""
+        return among[self.below(len(among))]
+
+
+class Moody(MemoryStorage):
+    """Buckets in memory that take their time, and of which ``results`` refuses the next ``faults`` files."""
+
+    def __init__(self, clock: Clock, dice: Dice) -> None:
+        self.dice = dice
+        self.faults = 0
+        super().__init__(clock, BUCKETS)
 
     def _make(self, info: BucketInfo) -> MemoryBucket:
         bucket = self._buckets[info.name] = MoodyBucket(self, info)
@@ -57,7 +76,12 @@ class MoodyBucket(MemoryBucket):
         super().__init__(info, owner.stamp)
         self._owner = owner
 
+    async def read(self, object_name: str, bytes_max: int | None = None) -> bytes:
+        await turns(self._owner.dice.below(5))
+        return await super().read(object_name, bytes_max)
+
     async def write(self, object_name: str, data: bytes, content_type: str) -> None:
+        await turns(self._owner.dice.below(3))
         if self.name == "results" and self._owner.faults:
             self._owner.faults -= 1
             raise StorageUnavailable("a fault of the simulation")
@@ -82,28 +106,18 @@ class Simulation:
     def __init__(self, emulator: Emulator, clock: ManualClock, storage: Moody, seed: int) -> None:
         self.emulator, self.clock, self.storage = emulator, clock, storage
         self.transcript: list[str] = []
-        self._dice = Chance(seed)
+        self._dice = Dice(seed)
         self._started: list[Started] = []
         self._waiting: list[asyncio.Task[Any]] = []
         self._calls = 0
         self._count = 0
 
-    # ---- choices ----
-
-    def below(self, end: int) -> int:
-        """A number from 0 up to but without ``end``."""
-        return int(self._dice.hex(12), 16) % end
-
-    def pick(self, among: Sequence[Any]) -> Any:
-        """One of them."""
-        return among[self.below(len(among))]
-
     def name(self) -> str:
         """The name of an operation, in any of its forms; now and then of none that exists."""
-        if not self._started or self.below(12) == 0:
-            return str(self.pick(["operations/0123456789abcdef", "jobs/1", "projects/p/operations/fedcba9876543210"]))
-        operation_id = self.pick(self._started[-10:]).name.rpartition("/")[2]
-        return str(self.pick(["", "projects/any/", "locations/eu/"])) + f"operations/{operation_id}"
+        if not self._started or self._dice.below(12) == 0:
+            return str(self._dice.pick(["operations/0123456789abcdef", "jobs/1", "projects/p/operations/fedcba9876543210"]))
+        operation_id = self._dice.pick(self._started[-10:]).name.rpartition("/")[2]
+        return str(self._dice.pick(["", "projects/any/", "locations/eu/"])) + f"operations/{operation_id}"
 
     # ---- steps ----
 
@@ -122,16 +136,18 @@ class Simulation:
     async def start(self) -> None:
         """A batch, good or bad."""
         self._count += 1
-        count, size = self.below(25), self.below(9)
+        count, size = self._dice.below(25), self._dice.below(9)
         missing = ["gs://inputs/none", "gs://nowhere/0", "gs://inputs/text"]
-        uris = [self.pick(missing) if self.below(6) == 0 else f"gs://inputs/{self.below(len(PICTURES))}" for _ in range(count)]
+        uris = [
+            self._dice.pick(missing) if self._dice.below(6) == 0 else f"gs://inputs/{self._dice.below(len(PICTURES))}" for _ in range(count)
+        ]
         prefix = f"run/{self._count}/"
-        bucket = "nowhere" if self.below(10) == 0 else "results"
-        features = [{"type": self.pick(FEATURES), "max_results": self.below(4)} for _ in range(1 + self.below(3))]
+        bucket = "nowhere" if self._dice.below(10) == 0 else "results"
+        features = [{"type": self._dice.pick(FEATURES), "max_results": self._dice.below(4)} for _ in range(1 + self._dice.below(3))]
         images = [{"image": {"source": {"image_uri": uri}}, "features": features} for uri in uris]
-        wrong_size = self.below(15) == 0
+        wrong_size = self._dice.below(15) == 0
         output = {"gcs_destination": {"uri": f"gs://{bucket}/{prefix}"}, "batch_size": 101 if wrong_size else size}
-        pace = {"x-vision-emulator-pace": self.pick(PACES)} if self.below(2) else {}
+        pace = {"x-vision-emulator-pace": self._dice.pick(PACES)} if self._dice.below(2) else {}
         before = len(list(self.emulator.vision.operations))
         answer = await self.call(VISION, "AsyncBatchAnnotateImages", {"requests": images, "output_config": output}, pace)
         if wrong_size or not count:
@@ -142,7 +158,7 @@ class Simulation:
 
     async def annotate(self) -> None:
         """An online call: as many responses as images, in their order."""
-        numbers = [self.below(len(PICTURES) + 1) for _ in range(self.below(5))]
+        numbers = [self._dice.below(len(PICTURES) + 1) for _ in range(self._dice.below(5))]
         images = [
             {"image": {"source": {"image_uri": f"gs://inputs/{number}"}}, "features": [{"type": Feature.SAFE_SEARCH_DETECTION}]}
             for number in numbers
@@ -164,7 +180,7 @@ class Simulation:
     async def vanish(self) -> None:
         """A caller that waits goes away."""
         if self._waiting:
-            self.pick(self._waiting).cancel()
+            self._dice.pick(self._waiting).cancel()
 
     async def cancel(self) -> None:
         await self.call(OPERATIONS, "CancelOperation", {"name": self.name()})
@@ -176,30 +192,30 @@ class Simulation:
                 started.deleted |= started.name.rpartition("/")[2] == name.rpartition("/")[2]
 
     async def list_them(self) -> None:
-        page = {"page_size": self.below(4), "filter": self.pick(["", "done:true", "done:false"])}
+        page = {"page_size": self._dice.below(4), "filter": self._dice.pick(["", "done:true", "done:false"])}
         await self.call(OPERATIONS, "ListOperations", {"name": "operations", **page})
 
     async def reveal(self) -> None:
         known = [started for started in self._started if not started.deleted]
         if known:
-            self.emulator.vision.operations.reveal(self.pick(known).name)
+            self.emulator.vision.operations.reveal(self._dice.pick(known).name)
 
     async def set_pace(self) -> None:
-        self.emulator.vision.operations.pace = Pace.parse(self.pick(PACES))
+        self.emulator.vision.operations.pace = Pace.parse(self._dice.pick(PACES))
 
     async def jump(self) -> None:
-        self.clock.advance(self.pick([0.001, 1, 29, 31, 86_400]))
+        self.clock.advance(self._dice.pick([0.001, 1, 29, 31, 86_400]))
 
     async def fault(self) -> None:
-        self.storage.faults = self.below(4)
+        self.storage.faults = self._dice.below(4)
 
     async def let_run(self) -> None:
         """Some turns for the work that goes on."""
-        await turns(self.below(12))
+        await turns(self._dice.below(12))
 
     async def reset(self) -> None:
         """Everything anew, as a test between two tests does."""
-        if self.below(8):
+        if self._dice.below(8):
             return
         self.emulator.reset()
         self._started.clear()
@@ -220,7 +236,7 @@ class Simulation:
         common: list[Callable[[], Any]] = [self.start, self.start, self.poll, self.poll, self.let_run, self.let_run, self.jump]
         rare = [self.annotate, self.wait_a_moment, self.wait_in_the_background, self.vanish, self.cancel, self.delete]
         rarer = [self.list_them, self.reveal, self.set_pace, self.fault, self.reset]
-        action = self.pick([*common, *rare, *rarer])
+        action = self._dice.pick([*common, *rare, *rarer])
         await action()
         return str(action.__name__)
 
@@ -255,7 +271,7 @@ class Simulation:
             uris = started.uris[int(first) - 1 : int(last)]
             assert int(first) % started.size == 1 % started.size
             assert len(uris) == min(started.size, len(started.uris) - int(first) + 1)
-            responses = json.loads(await bucket.read(info.name))["responses"]
+            responses = json.loads(await MemoryBucket.read(bucket, info.name))["responses"]
             assert [response["context"]["uri"] for response in responses] == uris
             assert ["error" in response for response in responses] == [not uri[-1].isdigit() or "nowhere" in uri for uri in uris]
             found += len(responses)
@@ -291,7 +307,7 @@ async def objects(storage: MemoryStorage, name: str) -> dict[str, str]:
     """What a bucket holds, by name."""
     bucket = storage.find(name)
     assert bucket is not None
-    return {info.name: hashlib.sha256(await bucket.read(info.name)).hexdigest() async for info in bucket.list()}
+    return {info.name: hashlib.sha256(await MemoryBucket.read(bucket, info.name)).hexdigest() async for info in bucket.list()}
 
 
 async def turns(count: int) -> None:
@@ -305,9 +321,9 @@ async def turns(count: int) -> None:
 async def simulate(monkeypatch: pytest.MonkeyPatch, seed: int, steps: int) -> tuple[list[str], dict[str, str]]:
     """One run from the seed; all that was answered, and all that was written."""
     clock = ManualClock()
-    storage = Moody(clock, ("inputs", "results"))
+    storage = Moody(clock, Dice(seed))
     monkeypatch.setattr(app, "_storage", lambda *_: storage)
-    async with Emulator(Config(port=0, bucket=("inputs", "results")), clock, Chance(seed)) as emulator:
+    async with Emulator(Config(port=0, bucket=BUCKETS), clock, Chance(seed)) as emulator:
         simulation = Simulation(emulator, clock, storage, seed)
         await simulation.fill()
         for number in range(steps):

@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
+from vision_emulator import app
 from vision_emulator.app import Emulator
 from vision_emulator.config import Config
 from vision_emulator.contract.messages import ListOperationsRequest, ListOperationsResponse
@@ -197,6 +198,17 @@ async def test_closing_drops_every_connection(said: bytes) -> None:
         await connection.rest()
         with pytest.raises(ConnectionRefusedError):
             await stack.enter_async_context(connected(address))
+
+
+async def test_idle_connections_do_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that running calls are given at the end is not waited out for clients that only keep their connection."""
+    monkeypatch.setattr(app, "CLOSE_SECONDS", 1000.0)
+    async with Emulator(Config(port=0)) as emulator, AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(connected(emulator.address))
+        connection.send(HEALTH)
+        await connection.reply()
+        await list_over_grpc(await stack.enter_async_context(grpc.aio.insecure_channel(emulator.address)))
+        await emulator.__aexit__()
 
 
 async def test_draining_takes_no_more_connections(emulator: Emulator) -> None:
