@@ -172,30 +172,26 @@ class ImageAnnotation:
         response: AnnotateImageResponse,
         answered_by: Counter[str],
     ) -> None:
+        """Each feature is answered by the first annotator that claims it; one that nobody claims stays empty."""
         _check_hints(wanted, context)
-        for annotator, features in self._route(picture, wanted):
+        left = wanted
+        for annotator in self._annotators:
             try:
-                answer = await annotator.annotate(picture, features, context)
+                claimed = [feature for feature in left if annotator.claims(picture, feature.type)]
+                if claimed:
+                    _merge(response, await annotator.annotate(picture, claimed, context))
             except VisionError:
                 raise
             except Exception:  # a plug-in's bug is this image's error; the server and the other images live on
                 log.exception("annotator %s failed on %s", annotator.name, picture.uri or "an inline image")
                 raise errors.features_failed() from None
-            _merge(response, answer)
-            _cut(response, features)
-            answered_by[annotator.name] += len(features)
-
-    def _route(self, picture: Picture, wanted: Sequence[Feature]) -> list[tuple[Annotator, list[Feature]]]:
-        """Per annotator the features that it is the first to claim; a feature that nobody claims stays empty."""
-        left, routes = list(wanted), []
-        for annotator in self._annotators:
-            claimed = [feature for feature in left if annotator.claims(picture, feature.type)]
             if claimed:
-                routes.append((annotator, claimed))
-                left = [feature for feature in left if not any(feature is taken for taken in claimed)]
+                _cut(response, claimed)
+                answered_by[annotator.name] += len(claimed)
+                taken = {feature.type for feature in claimed}
+                left = [feature for feature in left if feature.type not in taken]
                 if not left:
                     break
-        return routes
 
 
 def _merge(response: AnnotateImageResponse, answer: AnnotateImageResponse) -> None:

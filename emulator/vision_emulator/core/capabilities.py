@@ -49,6 +49,9 @@ _FEATURES: Final[dict[int, tuple[Level, str]]] = {
 }
 _FRONT_END: Final = (
     Capability("front end", "versions v1 and v1p1beta1 … v1p4beta1, REST and gRPC", "exact"),
+    Capability(
+        "front end", "images inline, from storage and behind http(s) URLs", "exact", "URLs are fetched only where --allow-url says so"
+    ),
     Capability("front end", "JSON of requests and answers, its refusals, prettyPrint, enum-encoding=int", "exact"),
     Capability("front end", "partial answers: fields, X-Goog-FieldMask", "exact"),
     Capability("front end", "alt=json, alt=proto, binary requests, callback", "exact"),
