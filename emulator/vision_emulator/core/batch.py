@@ -32,7 +32,6 @@ from vision_emulator.storage import GcsUri, Storage, StorageError
 log = logging.getLogger(__name__)
 
 WINDOW: Final = 16  # images of one batch in flight: enough to hide storage latency, few enough to keep 20 MB images off the heap
-BREATH: Final = 8  # images after which other calls get a turn, for work that never waits
 
 Look = Callable[[int], Awaitable[AnnotateImageResponse]]  # the response of the image or page at this place, counted from 0
 Form = Callable[[list[AnnotateImageResponse]], Message]  # what an output file of these responses holds
@@ -146,8 +145,7 @@ async def _work(places: Iterator[tuple[int, Shard]], look: Look, write: Callable
         for index, shard in places:
             if shard.put(index, await look(index)):
                 await write(shard)
-            if index % BREATH == 0:
-                await asyncio.sleep(0)  # noqa: TID251 - not time: a turn for the other tasks
+            await asyncio.sleep(0)  # noqa: TID251 - not time: a turn for the others, even when nothing here ever waits
 
     try:
         async with asyncio.TaskGroup() as workers:

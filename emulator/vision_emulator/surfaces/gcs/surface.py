@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from vision_emulator.contract.limits import OBJECT_BYTES_MAX
 from vision_emulator.control.clock import Chance
 from vision_emulator.storage.embedded import EmbeddedStorage
+from vision_emulator.surfaces import http
 from vision_emulator.surfaces.gcs import errors
 from vision_emulator.surfaces.gcs.errors import JSON_TYPE, GcsError
 from vision_emulator.surfaces.gcs.protocol import StorageProtocol
@@ -32,13 +33,12 @@ class StorageSurface:
         headers = CIMultiDict(request.headers)
         headers.setdefault("X-Forwarded-Proto", request.scheme)
         try:
-            body = await _read(request)
-        except GcsError as error:
-            return web.Response(status=error.status, headers={"content-type": JSON_TYPE}, body=error.json())
-        except (ConnectionError, web.PayloadAccessError, web.RequestPayloadError) as error:
-            _log.info("%s %s broke off: %s", request.method, request.raw_path[:200], error)
-            refusal = errors.invalid("The request broke off before its end.")
-            return web.Response(status=refusal.status, headers={"content-type": JSON_TYPE}, body=refusal.json())
+            body = await http.read(request, OBJECT_BYTES_MAX)
+        except http.BodyTooLarge:
+            return _refusal(errors.too_large(OBJECT_BYTES_MAX))
+        except (ConnectionError, web.PayloadAccessError, web.RequestPayloadError) as broken:
+            _log.info("%s %s broke off: %s", request.method, request.raw_path[:200], broken)
+            return _refusal(errors.invalid("The request broke off before its end."))
         reply = await self._protocol.reply(request.method, request.raw_path, headers, body)
         reason = "Resume Incomplete" if reply.status == 308 else None
         if request.method == "HEAD":
@@ -46,17 +46,5 @@ class StorageSurface:
         return web.Response(status=reply.status, reason=reason, headers=reply.headers, body=reply.body)
 
 
-async def _read(request: web.BaseRequest) -> bytes:
-    """The whole body; 413 as soon as it is known to be larger than any object may be."""
-    if (request.content_length or 0) > OBJECT_BYTES_MAX:
-        raise errors.too_large(OBJECT_BYTES_MAX)
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # the low-level server leaves this to its handler
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > OBJECT_BYTES_MAX:
-            raise errors.too_large(OBJECT_BYTES_MAX)
-    return b"".join(chunks)
+def _refusal(error: GcsError) -> web.Response:
+    return web.Response(status=error.status, headers={"content-type": JSON_TYPE}, body=error.json())
