@@ -309,7 +309,7 @@ async def test_gzip(emulator: Emulator, size: int) -> None:
         ("gzip", gzip.compress(b"{}", mtime=0)[:9]),
         ("deflate", zlib.compress(b"{}")),
         ("br", b"{}"),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"{}", mtime=0))),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0)),
     ],
 )
 async def test_broken_gzip_and_unknown_encodings(emulator: Emulator, encoding: str, sent: bytes) -> None:
