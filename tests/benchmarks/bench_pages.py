@@ -62,12 +62,12 @@ def document(count: int) -> bytes:
 
 
 def rendered(data: bytes, scale: float) -> float:
-    """Seconds in which PDFium alone draws every page, one after the other."""
+    """Seconds in which PDFium alone makes a picture of every page, one after the other."""
     start = time.perf_counter()
     pdf = pypdfium2.PdfDocument(data)
     for index in range(len(pdf)):
         page = pdf[index]
-        page.render(scale=scale).close()
+        page.render(scale=scale).to_pil()
         page.close()
     pdf.close()
     return time.perf_counter() - start
@@ -101,28 +101,37 @@ async def measure(data: bytes) -> list[tuple[str, str, float, str]]:
     ]
 
 
-async def memory(data: bytes) -> tuple[float, float]:
-    """MB by which the resident set peaks over idle (the document in its bucket) while all pages are looked at, and seconds it takes."""
+async def memory(data: bytes) -> float:
+    """MB by which the resident sets of this process and PDFium's peak over idle while all pages are looked at."""
     async with core(Config(bucket=("inputs", "results")), SystemClock(), Chance()) as (vision, storage):
         bucket = await storage.bucket("inputs")
         await bucket.write("report.pdf", document(20), "application/pdf")
-        await batch(vision, Feature.IMAGE_PROPERTIES)  # libraries loaded, threads started
+        await batch(vision, Feature.IMAGE_PROPERTIES)  # libraries loaded, threads and processes started
         await bucket.write("report.pdf", data, "application/pdf")
-        process = psutil.Process()
-        idle = peak = process.memory_info().rss
+        processes = [psutil.Process(), *psutil.Process().children()]
+        idle = peak = resident(processes)
         running = asyncio.get_running_loop().create_task(batch(vision, Feature.IMAGE_PROPERTIES))
         while not running.done():
             await asyncio.wait((running,), timeout=0.02)
-            peak = max(peak, process.memory_info().rss)
-        return (peak - idle) / 1e6, await running
+            peak = max(peak, resident(processes))
+        await running
+    return (peak - idle) / 1e6
+
+
+def resident(processes: list[psutil.Process]) -> int:
+    """Bytes, all together."""
+    return sum(process.memory_info().rss for process in processes)
 
 
 def rows(count: int = PAGES) -> list[tuple[str, str, float, str]]:
     """All rows of this file, for the table of ``make bench``."""
     data = document(count)
-    peak, _ = asyncio.run(memory(data))
+    peak = asyncio.run(memory(data))
     found = asyncio.run(measure(data))
-    return [*found, (f"peak memory of a {count}-page PDF over idle, MB", f"a file of {len(data) / 1e6:.0f} MB", peak, "≤ 60")]
+    return [
+        *found,
+        (f"peak memory of a {count}-page PDF over idle, MB", f"a file of {len(data) / 1e6:.0f} MB, which two hold", peak, "≤ 60"),
+    ]
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class Pdf:
 
         bounds = {"scale_max": DOTS_PER_INCH / POINTS_PER_INCH, "pixels_max": limits.RENDERED_PIXELS_MAX, "side_max": side_max}
         answer, pixels = self._ask("render", page=index, **bounds)
-        return Image.frombytes("RGB", tuple(answer["size"]), pixels)
+        return Image.frombytes("RGB", tuple(answer["size"]), pixels, "raw", "BGR", answer["row_bytes"])
 
     def text(self, index: int) -> list[Block] | None:
         """What the file says is written on the page, in PDFium's reading order, boxes in points from the top left; None when nothing

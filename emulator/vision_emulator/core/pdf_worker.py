@@ -88,14 +88,14 @@ class Desk:
         return {"size": self._documents[document].get_page_size(page)}, b""
 
     def render(self, document: int, page: int, scale_max: float, pixels_max: float, side_max: float, raw: bytes) -> Message:  # noqa: ARG002
-        """The page in pixels, RGB, and how many across and down: as many as the three bounds allow."""
+        """The page in pixels, blue, green and red, and how many across and down: as many as the three bounds allow."""
         with self._page(document, page) as sheet:
             width, height = sheet.get_size()
             scale = min(scale_max, math.sqrt(pixels_max / (width * height)), side_max / max(width, height))
             bitmap = sheet.render(scale=scale, may_draw_forms=False)
-            image = bitmap.to_pil()
+            answer = {"size": (bitmap.width, bitmap.height), "row_bytes": bitmap.stride}, bytes(bitmap.buffer)
             bitmap.close()
-        return {"size": image.size}, image.tobytes()
+        return answer
 
     def text(self, document: int, page: int, chars_max: int, raw: bytes) -> Message:  # noqa: ARG002
         """The lines of a page in PDFium's order, each of words with their edges (left, bottom, right, top, in points from the bottom left
