@@ -179,6 +179,7 @@ def _picture_share(page: Any) -> float:
 
 def main(memory_bytes_max: int) -> None:
     """Serves on standard input and output with this much memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process too, but the server may still have work to finish
     with contextlib.suppress(ValueError, OSError):  # a system without such a limit
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
     serve(sys.stdin.buffer, sys.stdout.buffer)
