@@ -17,8 +17,10 @@ from typing import Any
 import aiohttp
 import grpc.aio
 import pytest
+from json_variants import JsonVariant
 from outcomes import Outcome, Transports
-from variants import ANNOTATE, OPERATIONS, JsonVariant, Variant, method, variants
+from shapes import ANNOTATE, OPERATIONS, method
+from variants import Variant, variants
 
 from vision_emulator.app import Emulator
 from vision_emulator.config import Config
