@@ -384,7 +384,7 @@ def file_locked(uri: str) -> VisionError:
 
 def page_unfinished(uri: str) -> VisionError:
     """A page that takes more time or memory than it may. Recorded for one page that timed out, with the name of a temporary file."""
-    return VisionError(Code.DEADLINE_EXCEEDED, f"Error reading file: {uri or 'inline content'}.")
+    return VisionError(Code.DEADLINE_EXCEEDED, f"Error reading file: {_shown(uri) or 'inline content'}.")
 
 
 def file_too_many_pages(uri: str, count: int) -> VisionError:
