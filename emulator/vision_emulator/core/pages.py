@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import io
 import math
+import struct
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -127,6 +128,9 @@ async def _opened_pdf(data: bytes, uri: str) -> Document:
 
 # ---- TIFF and GIF ----
 
+# What Pillow raises on the way from frame to frame of a damaged file, found by feeding it such.
+_BROKEN_FRAMES: Final = (*BROKEN, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
+
 
 class _Frames(Document):
     """The frames of one open Pillow image, which is positioned on one frame at a time: a lock goes around every use."""
@@ -161,7 +165,7 @@ class _Frames(Document):
                 yield self._image
             except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
                 raise errors.image_too_many_pixels() from bomb
-            except (*BROKEN, EOFError) as broken:
+            except _BROKEN_FRAMES as broken:
                 raise errors.bad_image_data() from broken
 
     async def close(self) -> None:
@@ -186,7 +190,7 @@ def _opened_frames(data: bytes, kind: str, uri: str) -> Document:
         count: int = getattr(image, "n_frames", 1)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
         raise errors.file_too_large(uri) from bomb
-    except (*BROKEN, EOFError) as broken:
+    except _BROKEN_FRAMES as broken:
         raise errors.file_broken(kind, uri) from broken
     pixels = image.width * image.height
     if pixels > limits.IMAGE_PIXELS_MAX or (kind == "GIF" and pixels * count > limits.FRAMES_PIXELS_MAX):
