@@ -9,7 +9,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, NamedTuple, Self
 
@@ -36,6 +36,7 @@ from vision_emulator.surfaces.rest import RestSurface
 
 log = logging.getLogger(__name__)
 
+CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 CLOSE_SECONDS: Final = 1.0  # for answers that are being written when the server stops
 
 
@@ -51,7 +52,8 @@ async def core(config: Config, clock: Clock, chance: Chance) -> AsyncIterator[Co
     """The API put together as configured; leaving the block stops its operations and lets its annotators and storage go."""
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(_storage(config, clock))
-        settings = Settings(config.seed, config.fixtures, config.shipped_fixtures)
+        threads = stack.enter_context(ThreadPoolExecutor(CORES, thread_name_prefix="annotate"))
+        settings = Settings(config.seed, config.fixtures, config.shipped_fixtures, threads)
         annotators = [await stack.enter_async_context(annotator) for annotator in load(config.annotators, settings)]
         web = await stack.enter_async_context(WebImages(config.allow_url))
         annotation = ImageAnnotation(storage, annotators, web)
@@ -85,6 +87,7 @@ class Emulator:
         self.rest_address = ""
 
     async def __aenter__(self) -> Self:
+        self._ports.clear()
         async with AsyncExitStack() as stack:
             self.vision, self.storage = await stack.enter_async_context(core(self.config, self.clock, self._chance))
             http_server = await self._start_http(stack)

@@ -12,6 +12,7 @@ import io
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,7 +62,8 @@ class Picture:
         self.uri = uri  # where it came from; for matching only
         # What a page of a document says of itself, in boxes of ``size``; None for a picture, and where nothing usable is said.
         self.embedded_text: Sequence[Block] | None = None
-        # Not a cached_property: before Python 3.12 that holds one lock for all pictures while it computes.
+        # Not cached_property: before Python 3.12 that holds one lock for all pictures while it computes.
+        self._header: PictureHeader | None = None
         self._thumbnail: PIL.Image.Image | None = None
 
     @property
@@ -74,11 +76,13 @@ class Picture:
         """The hex digest of the bytes."""
         return hashlib.sha256(self.data).hexdigest()
 
-    @cached_property
+    @property
     def header(self) -> PictureHeader:
         """Format and size, read without decoding the pixels; VisionError for what is no image, cut off, or too large."""
-        with self._open() as image:
-            return PictureHeader(image.format or "", image.width, image.height)
+        if self._header is None:
+            with self._open() as image:
+                self._header = PictureHeader(image.format or "", image.width, image.height)
+        return self._header
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,6 +97,7 @@ class Picture:
         """
         if self._thumbnail is None:
             with self._open(2 * THUMBNAIL_SIDE) as image, _decoding():
+                self._header = self._header or PictureHeader(image.format or "", image.width, image.height)
                 self._thumbnail = _rgb(_shrunk(image))
         return self._thumbnail
 
@@ -172,11 +177,12 @@ class PictureHeader:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a server tells its annotators: the seed of invented answers, and where given answers are found."""
+    """What a server tells its annotators: the seed of invented answers, where given answers are found, and threads for CPU work."""
 
     seed: int = 0
     fixtures: tuple[Path, ...] = ()
     shipped_fixtures: bool = True
+    threads: Executor | None = None  # one a core; None: the event loop's own
 
 
 class Annotator(ABC):

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from vision_emulator.annotators import Annotator, Picture, pixels, text, vocabulary
+from vision_emulator.annotators import Annotator, Picture, Settings, pixels, text, vocabulary
 from vision_emulator.annotators.dice import Dice
 from vision_emulator.annotators.faces import LIKELY, POSSIBLE, UNLIKELY, VERY_UNLIKELY, Face, invent_faces
 from vision_emulator.annotators.geometry import Box, normalized_poly
@@ -43,35 +43,44 @@ class Synthetic(Annotator):
         self._seed = seed
         self._threads = threads
 
+    @classmethod
+    def create(cls, settings: Settings) -> Self:
+        """One for this server's seed."""
+        return cls(settings.seed, settings.threads)
+
     def claims(self, picture: Picture, feature: int) -> bool:  # noqa: ARG002 - whatever they are
         """Always."""
         return True
 
     async def annotate(self, picture: Picture, features: Sequence[Feature], context: ImageContext) -> AnnotateImageResponse:
         """The invented answer; VisionError (Bad image data.) for bytes that are no image, whatever was asked."""
-        size = picture.size if picture.known else ASSUMED_SIZE
         asked = {feature.type for feature in features}
         fields: Fields = {}
+        if not asked.isdisjoint({Feature.IMAGE_PROPERTIES, Feature.CROP_HINTS}):
+            ratios = list(context.crop_hints_params.aspect_ratios) if Feature.CROP_HINTS in asked else []
+
+            def measure() -> Fields:
+                thumbnail = picture.thumbnail if picture.known else imagined(self._dice(picture))
+                return measured(thumbnail, _size(picture), ratios, colors=Feature.IMAGE_PROPERTIES in asked)
+
+            fields |= await asyncio.get_running_loop().run_in_executor(self._threads, measure)
+        size = _size(picture)
         if not asked.isdisjoint(INVENTIONS):
             sketch = Sketch(size, self._dice(picture))
             for feature in sorted(features, key=lambda feature: feature.type):  # so that DOCUMENT_TEXT is laid over TEXT
                 if feature.type in INVENTIONS:
                     limit = feature.max_results if feature.max_results > 0 else limits.RESULTS_DEFAULT
                     fields |= INVENTIONS[feature.type](sketch, context, limit)
-        if not asked.isdisjoint({Feature.IMAGE_PROPERTIES, Feature.CROP_HINTS}):
-            ratios = list(context.crop_hints_params.aspect_ratios) if Feature.CROP_HINTS in asked else []
-
-            def measure() -> Fields:
-                thumbnail = picture.thumbnail if picture.known else imagined(self._dice(picture))
-                return measured(thumbnail, size, ratios, colors=Feature.IMAGE_PROPERTIES in asked)
-
-            fields |= await asyncio.get_running_loop().run_in_executor(self._threads, measure)
         return AnnotateImageResponse(**fields)
 
     def _dice(self, picture: Picture) -> Dice:
         """What decides on this picture: the seed, and its bytes or, without them, its address."""
         digest = picture.sha256 if picture.known else hashlib.sha256(picture.uri.encode()).hexdigest()
         return Dice(f"{self._seed}:{digest}")
+
+
+def _size(picture: Picture) -> tuple[int, int]:
+    return picture.size if picture.known else ASSUMED_SIZE
 
 
 def measured(thumbnail: PIL.Image.Image, size: tuple[int, int], ratios: Sequence[float], *, colors: bool) -> Fields:

@@ -36,7 +36,7 @@ class Page(Picture):
     def __init__(self, document: Document, number: int, size: tuple[int, int], blocks: Sequence[text.Block] | None) -> None:
         super().__init__(document.data, document.uri)
         self.number = number  # from 1
-        self.header = PictureHeader(document.format, *size)
+        self._header = PictureHeader(document.format, *size)
         self.sha256 = hashlib.sha256(f"{document.sha256}:{number}".encode()).hexdigest()
         self.embedded_text = blocks
         self._document = document
