@@ -88,6 +88,22 @@ async def test_list_pages_filters_and_delete(api: Api) -> None:
         assert refused.value.code == Code.INVALID_ARGUMENT
 
 
+async def test_a_list_has_a_scope(api: Api) -> None:
+    """A list named after a parent holds that parent's operations alone; "operations" holds all."""
+    names = {}
+    for parent in ("projects/a", "projects/ab", "projects/a/locations/eu"):
+        request = batch([SAMPLE]) | {"parent": parent}
+        names[parent] = (await api("AsyncBatchAnnotateImages", request)).message.name
+
+    async def listed(scope: str) -> list[str]:
+        return [operation.name for operation in (await api("ListOperations", {"name": scope})).message.operations]
+
+    assert await listed("operations") == list(names.values())
+    assert await listed("projects/a") == [names["projects/a"], names["projects/a/locations/eu"]]
+    assert await listed("projects/a/locations/eu") == [names["projects/a/locations/eu"]]
+    assert await listed("projects/none") == []
+
+
 async def test_waiting_returns_at_the_end_or_at_the_timeout(api: Api) -> None:
     """WaitOperation brings the finished operation, or the unfinished one when its timeout is over."""
     done = (await api("AsyncBatchAnnotateImages", batch([SAMPLE]))).message.name

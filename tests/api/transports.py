@@ -66,7 +66,8 @@ class Rest:
         binding = next(binding for binding in row.bindings if "{parent" not in binding.path)
         path, body = binding.path, None
         if "{name" in path:
-            path = f"/v1/{quote(message.name, safe='/')}" + (path.rpartition("}")[2])
+            within = "/operations" if rpc == "ListOperations" and message.name != "operations" else ""
+            path = f"/v1/{quote(message.name, safe='/')}" + within + path.rpartition("}")[2]
             message.ClearField("name")
         fields = json_format.MessageToDict(message, descriptor_pool=POOL)
         if binding.body == "*":

@@ -178,7 +178,7 @@ class Operations:
         record = self.find(name)
         if record.pace.kind == "polls":
             record.polls = max(record.polls, int(record.pace.number) + 1)
-        allowed = _within(limits.WAIT_SECONDS_MAX if seconds is None else seconds, seconds_left)
+        allowed = _within(min(limits.WAIT_SECONDS_MAX, math.inf if seconds is None else seconds), seconds_left)
         try:
             async with asyncio.timeout(allowed):
                 await record.finished.wait()
@@ -188,10 +188,12 @@ class Operations:
             pass  # the answer says how far it is
         return record.view(name, self._clock.now()), record
 
-    def list(self, done: bool | None = None) -> list[Operation]:
-        """All operations kept, oldest first, each as a client sees it now; looking at the list is no poll."""
+    def list(self, scope: str = "", done: bool | None = None) -> list[Operation]:
+        """The operations under ``scope`` (``projects/P``, ``projects/P/locations/L``; "" for all), oldest first, each as a client sees
+        it now; looking at the list is no poll."""
         now = self._clock.now()
-        return [record.view(record.name, now) for record in self._records.values() if done is None or record.visible(now) == done]
+        inside = [record for record in self._records.values() if not scope or record.name.startswith(f"{scope}/")]
+        return [record.view(record.name, now) for record in inside if done is None or record.visible(now) == done]
 
     def cancel(self, name: str) -> None:
         """Stops the work; the operation ends CANCELLED unless a client could already see it done."""

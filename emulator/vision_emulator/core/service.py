@@ -129,9 +129,10 @@ class Vision:
     # ---- google.longrunning.Operations ----
 
     async def list_operations(self, call: Call, request: ListOperationsRequest) -> ListOperationsResponse:
-        """The operations kept, oldest first; ``filter`` understands ``done:true`` and ``done:false``."""
+        """The operations under ``name`` (``operations`` for all, or a parent), oldest first; ``filter``: ``done:true``, ``done:false``."""
         del call
-        return _page(self.operations.list(_done_filter(request.filter)), request)
+        scope = request.name.removesuffix("operations").strip("/")
+        return _page(self.operations.list(scope, _done_filter(request.filter)), request)
 
     async def get_operation(self, call: Call, request: GetOperationRequest) -> Operation:
         """One poll."""
