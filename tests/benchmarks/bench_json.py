@@ -25,6 +25,8 @@ from vision_emulator.contract.messages import (
 )
 from vision_emulator.control.clock import Chance
 
+YARDSTICK = "protobuf's json_format"
+
 WORDS = 600
 IMAGE_BYTES = 5_000_000
 

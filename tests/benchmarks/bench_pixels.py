@@ -21,6 +21,7 @@ from vision_emulator.annotators import Picture
 from vision_emulator.annotators.synthetic import Synthetic
 from vision_emulator.contract.messages import Feature, ImageContext
 
+YARDSTICK = "cores × one thread decoding in full"
 PICTURES = 60
 ROUNDS = 9
 FILE_BYTES = 100_000

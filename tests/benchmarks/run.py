@@ -1,8 +1,8 @@
 """``make bench``: every benchmark of this folder, each in a process of its own, as one table for the README.
 
 A benchmark is a file ``bench_*.py`` with ``rows()``: what was measured, its yardstick, the figure, and the aim ("≤ 1.5" or "≥ 0.9").
-A file that measures everything by one yardstick names it in its docstring's first line, and leaves it out of its rows; its aims are numbers
-to be reached.
+A file that measures everything by one yardstick names it once, as ``YARDSTICK``, and leaves it out of its rows; its aims are numbers to be
+reached.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ def measure(name: str) -> list[Row]:
 def rows(name: str) -> list[Row]:
     """What a benchmark measured, in this process."""
     benchmark = importlib.import_module(name)
-    yardstick = (benchmark.__doc__ or "").partition("\n")[0].rstrip(".")
-    return [row if len(row) == 4 else (row[0], yardstick, row[1], f"≥ {row[2]}") for row in benchmark.rows()]
+    return [row if len(row) == 4 else (row[0], benchmark.YARDSTICK, row[1], f"≥ {row[2]}") for row in benchmark.rows()]
 
 
 def met(figure: float, aim: str) -> bool:
