@@ -58,4 +58,6 @@ $(BIN)/python:
 .venv/dev.stamp: $(BIN)/python $(SOURCES)
 	@echo "Installing the emulator and its test tools into .venv (once; a minute or so)"
 	@$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
+	@command -v curl >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install --yes curl; } >/dev/null || \
+		{ echo "The README's commands are tested as written, and curl is missing: install it."; exit 1; } >&2
 	@touch $@
