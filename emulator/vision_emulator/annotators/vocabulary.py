@@ -446,7 +446,7 @@ SCENES: Final = (
         "Whiteboard, Person",
         "Whiteboard, Diagram, Brainstorming, Flowchart, Workshop, Education",
         "INPUT > QUEUE > WORKER//RETRY 3 x/THEN ALERT",
-        "TODO//FIX LOGIN/WRITE TESTS/CALL ANNA",
+        "TASKS//FIX LOGIN/WRITE TESTS/CALL ANNA",
         people=1,
         document=True,
     ),
