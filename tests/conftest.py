@@ -1,8 +1,13 @@
-"""What the whole suite has: the option that records the conformance baseline, and the line that says how many variants passed."""
+"""What the whole suite has: its options, no time limits on examples, and the line that says how many conformance variants passed."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure. Everything else stays as it is set, among it the fixed examples that hypothesis chooses in CI.
+settings.register_profile("suite", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
