@@ -33,7 +33,7 @@ class ControlSurface:
 
     def claims(self, raw_path: str) -> bool:
         """Whether the path is under ``/_emulator``."""
-        return raw_path.partition("?")[0].startswith((ROOT + "/",))
+        return raw_path.partition("?")[0].startswith(ROOT + "/")
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers one control call; 404 with the known ones for any other."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -61,11 +60,6 @@ def takes_gzip(request: web.BaseRequest) -> bool:
     """Whether the client says it can unzip an answer."""
     offers = (offer.replace(" ", "").lower() for offer in request.headers.get("Accept-Encoding", "").split(","))
     return any(name in ("gzip", "*") and not _NEVER.fullmatch(weight) for name, _, weight in (offer.partition(";") for offer in offers))
-
-
-def gzipped(content: bytes) -> bytes:
-    """The content compressed, quickly rather than well: it goes no farther than the next process."""
-    return gzip.compress(content, compresslevel=1, mtime=0)
 
 
 class _Faults(logging.LoggerAdapter[logging.Logger]):

@@ -21,6 +21,7 @@ from vision_emulator.contract.transcoder import SystemParameters
 from vision_emulator.core.admission import KEY, PROJECT, TOKEN
 from vision_emulator.core.service import FIELDS, Vision
 from vision_emulator.surfaces import cors, http
+from vision_emulator.surfaces.compression import ContentTooLarge, compressed, decompressed
 
 _VERSIONED: Final = re.compile(r"/v1(p[1-4]beta1)?(/|$)")
 _DISCOVERY: Final = re.compile(r"/(?:\$|%24)discovery/rest|/discovery/v1/apis/vision/(?P<version>[^/]+)/rest")
@@ -63,7 +64,7 @@ class RestSurface:
         answer_headers = {**answer.headers, **cors.headers(request)}
         content = answer.body
         if len(content) >= limits.GZIP_BYTES_MIN and http.takes_gzip(request):
-            content = await _off_loop(http.gzipped, content)
+            content = await _off_loop(compressed, content)
             answer_headers["Content-Encoding"] = "gzip"
         return web.Response(status=answer.status, body=content, headers=answer_headers)
 
@@ -152,7 +153,7 @@ async def _body(request: web.BaseRequest) -> bytes:
     except http.BodyTooLarge:
         raise errors.payload_too_large() from None
     encoding = request.headers.get("Content-Encoding", "identity").lower()
-    return body if encoding == "identity" else _unzipped(body, encoding)
+    return body if encoding == "identity" else await asyncio.to_thread(_unzipped, body, encoding)
 
 
 async def _part_body(content: bytes, headers: Headers) -> bytes:
@@ -166,16 +167,12 @@ async def _part_body(content: bytes, headers: Headers) -> bytes:
 def _unzipped(body: bytes, encoding: str) -> bytes:
     if encoding != "gzip":
         raise errors.body_encoding_unsupported(encoding)
-    gzip = zlib.decompressobj(wbits=31)
     try:
-        plain = gzip.decompress(body, limits.REQUEST_BYTES_MAX + 1)
+        return decompressed(body, limits.REQUEST_BYTES_MAX)
+    except ContentTooLarge:
+        raise errors.payload_too_large() from None
     except zlib.error as broken:
         raise errors.body_encoding_unsupported(encoding) from broken
-    if len(plain) > limits.REQUEST_BYTES_MAX:
-        raise errors.payload_too_large()
-    if not gzip.eof:
-        raise errors.body_encoding_unsupported(encoding)
-    return plain
 
 
 async def _off_loop(work: Callable[[bytes], Any], data: bytes) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
+from concurrent.futures import Executor
+from typing import ClassVar, Self
 
-from vision_emulator.annotators import Annotator, Picture, text
+from vision_emulator.annotators import Annotator, Picture, Settings, text
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 
 UNDETERMINED = "und"  # BCP-47 for a language that nobody determined: a document does not say, and nothing here guesses
@@ -20,6 +21,15 @@ class Local(Annotator):
     """
 
     name: ClassVar[str] = "local"
+
+    def __init__(self, threads: Executor | None = None) -> None:
+        """Trees of text are built in ``threads``, by default the event loop's own."""
+        self._threads = threads
+
+    @classmethod
+    def create(cls, settings: Settings) -> Self:
+        """One that works in this server's threads."""
+        return cls(settings.threads)
 
     def claims(self, picture: Picture, feature: int) -> bool:
         """Whether the feature asks for text and the picture brings its own."""
@@ -37,4 +47,4 @@ class Local(Annotator):
             blocks = picture.embedded_text or ()
             return AnnotateImageResponse(**text.annotation(blocks, picture.size, language, confidences=confidences, of_page=True))
 
-        return await asyncio.to_thread(answer)  # a full page has thousands of symbols
+        return await asyncio.get_running_loop().run_in_executor(self._threads, answer)  # a full page has thousands of symbols

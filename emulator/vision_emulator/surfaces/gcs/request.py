@@ -14,6 +14,7 @@ import orjson
 
 from vision_emulator.contract.limits import OBJECT_BYTES_MAX
 from vision_emulator.storage.embedded import Conditions
+from vision_emulator.surfaces import compression
 from vision_emulator.surfaces.gcs import errors
 from vision_emulator.surfaces.gcs.errors import JSON_TYPE, GcsError
 
@@ -153,10 +154,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def decompressed(data: bytes) -> bytes:
     """The content of a gzip stream; zlib.error when it is none, 413 when it is larger than any object may be."""
-    worker = zlib.decompressobj(wbits=31)
-    content = worker.decompress(data, OBJECT_BYTES_MAX + 1)
-    if len(content) > OBJECT_BYTES_MAX:
-        raise errors.too_large(OBJECT_BYTES_MAX)
-    if not worker.eof:
-        raise zlib.error("the stream ends in the middle")
-    return content
+    try:
+        return compression.decompressed(data, OBJECT_BYTES_MAX)
+    except compression.ContentTooLarge:
+        raise errors.too_large(OBJECT_BYTES_MAX) from None
