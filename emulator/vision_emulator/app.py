@@ -30,6 +30,10 @@ from vision_emulator.storage.embedded import EmbeddedStorage, MemoryStorage
 from vision_emulator.storage.web import WebImages
 from vision_emulator.surfaces import http, rpc
 from vision_emulator.surfaces.control import ControlSurface
+from vision_emulator.surfaces.control.journal import JournalResource
+from vision_emulator.surfaces.control.operations import OperationsResource
+from vision_emulator.surfaces.control.route import Route
+from vision_emulator.surfaces.control.server import ServerResource
 from vision_emulator.surfaces.gcs import StorageSurface
 from vision_emulator.surfaces.port import BACKLOG, Port
 from vision_emulator.surfaces.rest import RestSurface
@@ -132,7 +136,7 @@ class Emulator:
 
     async def _start_http(self, stack: AsyncExitStack) -> web.Server:
         rest = RestSurface(self.vision)
-        control = ControlSurface(self.vision, self.clock, self.reset)
+        control = ControlSurface(self._control_routes())
         buckets = StorageSurface(self.storage, self._chance) if isinstance(self.storage, EmbeddedStorage) else None
 
         async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
@@ -148,6 +152,14 @@ class Emulator:
         server = http.server(dispatch)
         stack.push_async_callback(http.close, server, CLOSE_SECONDS)
         return server
+
+    def _control_routes(self) -> list[Route]:
+        resources = (
+            ServerResource(self.vision, self.reset),
+            JournalResource(self.vision.journal),
+            OperationsResource(self.vision.operations, self.clock),
+        )
+        return [route for resource in resources for route in resource.routes()]
 
     async def _start_grpc(self, stack: AsyncExitStack) -> str:
         """Starts the gRPC server on a private socket (and on its direct port); answers the socket's path."""

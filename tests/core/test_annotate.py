@@ -13,6 +13,7 @@ from vision_emulator.annotators import Annotator, Picture
 from vision_emulator.contract import errors, limits
 from vision_emulator.contract.errors import Code
 from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature
+from vision_emulator.contract.methods import METHODS, Call
 from vision_emulator.control.clock import ManualClock
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.storage.embedded import MemoryStorage
@@ -25,6 +26,9 @@ LABELS, TEXT, DOCUMENT, CROPS, PROPERTIES = (
     Feature.IMAGE_PROPERTIES,
 )
 Answer = Callable[[Sequence[Feature]], dict[str, Any]]
+
+METHOD = METHODS["/google.cloud.vision.v1.ImageAnnotator/BatchAnnotateImages"]
+CALL = Call(METHOD, METHOD.request(), {})
 
 
 class Fake(Annotator):
@@ -74,7 +78,7 @@ async def ask(
     pairs = [feature if isinstance(feature, tuple) else (feature, 0) for feature in features or (LABELS,)]
     request = AnnotateImageRequest(image=image, features=[{"type": kind, "max_results": most} for kind, most in pairs])
     annotation = ImageAnnotation(storage, annotators)
-    return await annotation.annotate(request, annotation.reader(), Counter() if answered_by is None else answered_by)
+    return await annotation.annotate(request, annotation.reader(CALL), Counter() if answered_by is None else answered_by)
 
 
 INLINE = {"content": drawn()}

@@ -16,11 +16,15 @@ from hypothesis import strategies as st
 from vision_emulator.annotators import Annotator, Picture
 from vision_emulator.contract.errors import Code, VisionError
 from vision_emulator.contract.messages import AnnotateImageResponse, AsyncBatchAnnotateImagesRequest, Feature
+from vision_emulator.contract.methods import METHODS, Call
 from vision_emulator.control.clock import ManualClock
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.core.batch import WINDOW, Batches, Shard
 from vision_emulator.storage import AccessDenied, StorageError, StorageUnavailable
 from vision_emulator.storage.embedded import MemoryBucket, MemoryStorage
+
+METHOD = METHODS["/google.cloud.vision.v1.ImageAnnotator/AsyncBatchAnnotateImages"]
+CALL = Call(METHOD, METHOD.request(), {})
 
 
 class Knowing(Annotator):
@@ -94,7 +98,8 @@ def batch(count: int, size: int, uris: Sequence[str] = ()) -> AsyncBatchAnnotate
 
 def run(storage: Any, annotator: Annotator, request: AsyncBatchAnnotateImagesRequest) -> Any:
     """The batch as a coroutine."""
-    return Batches(ImageAnnotation(storage, [annotator]), storage, "application/octet-stream").images(request, Counter())
+    annotation = ImageAnnotation(storage, [annotator])
+    return Batches(annotation, storage, "application/octet-stream").images(request, annotation.reader(CALL), Counter())
 
 
 async def written(storage: MemoryStorage) -> dict[str, list[Any]]:

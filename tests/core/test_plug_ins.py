@@ -12,11 +12,15 @@ from pictures import drawn
 from vision_emulator.annotators import Annotator, Picture
 from vision_emulator.annotators.synthetic import Synthetic
 from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature, ImageContext
+from vision_emulator.contract.methods import METHODS, Call
 from vision_emulator.control.clock import SystemClock
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.storage.embedded import MemoryStorage
 
 LABELS = AnnotateImageResponse(label_annotations=[{"description": f"L{number}"} for number in range(20)])
+
+METHOD = METHODS["/google.cloud.vision.v1.ImageAnnotator/BatchAnnotateImages"]
+CALL = Call(METHOD, METHOD.request(), {})
 
 
 class PlugIn(Annotator):
@@ -46,7 +50,7 @@ async def annotated(*annotators: Annotator, most: int = 0) -> tuple[AnnotateImag
     features = [{"type": Feature.LABEL_DETECTION, "max_results": most}, {"type": Feature.SAFE_SEARCH_DETECTION}]
     request = AnnotateImageRequest(image={"content": drawn()}, features=features)
     answered_by: Counter[str] = Counter()
-    return await annotation.annotate(request, annotation.reader(), answered_by), answered_by
+    return await annotation.annotate(request, annotation.reader(CALL), answered_by), answered_by
 
 
 @pytest.mark.parametrize(

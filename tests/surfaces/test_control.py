@@ -129,9 +129,13 @@ def test_every_pace_reads_back(pace: Pace) -> None:
     assert Pace.parse(str(pace)) == pace
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b"{}", b'{"pace": 3}', b'{"pace": "soon"}', b'"auto"', b"\xff", b" " * 70_000, b"[" * 60_000]
-)
+async def test_a_body_that_is_too_large(emulator: Emulator) -> None:
+    """More than a control call can need is refused before it is read."""
+    reply = await ask(emulator, "PUT", "/_emulator/v1/pace", b" " * 70_000)
+    assert (reply.status, reply.json) == (413, {"error": "The body is larger than 65536 bytes."})
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"{}", b'{"pace": 3}', b'{"pace": "soon"}', b'"auto"', b"\xff", b"[" * 60_000])
 async def test_wrong_bodies(emulator: Emulator, body: bytes) -> None:
     """A body that says no pace is a 400 with a sentence, and changes nothing."""
     reply = await ask(emulator, "PUT", "/_emulator/v1/pace", body)

@@ -11,18 +11,19 @@ import hashlib
 import io
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from vision_emulator.contract import limits
 from vision_emulator.contract.errors import bad_image_data, document_is_no_image, image_too_many_pixels
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
+from vision_emulator.control.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -51,20 +52,31 @@ FIELDS_OF_FEATURE: Final[dict[int, tuple[str, ...]]] = {
 FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "ICO", "TIFF")
 
 
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """How a picture was asked about; for matching only, so that a rule can be meant for one caller."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)  # of the call, HTTP's or gRPC's, names in lower case
+    project: str = ""  # whose call it is; "" when nobody said
+    language_hints: Sequence[str] = ()
+
+
 class Picture:
     """One image as an annotator sees it: bytes in hand, never a URI to fetch. What is derived from them is computed once.
 
     ``data`` is empty only when a fixture answers for a URI whose bytes nobody has; ``known`` is False then.
     """
 
-    def __init__(self, data: bytes, uri: str = "") -> None:
+    def __init__(self, data: bytes, uri: str = "", inquiry: Inquiry | None = None) -> None:
         self.data = data
         self.uri = uri  # where it came from; for matching only
+        self.inquiry = inquiry or Inquiry()
         # What a page of a document says of itself, in boxes of ``size``; None for a picture, and where nothing usable is said.
         self.embedded_text: Sequence[Block] | None = None
         # Not cached_property: before Python 3.12 that holds one lock for all pictures while it computes.
         self._header: PictureHeader | None = None
         self._thumbnail: PIL.Image.Image | None = None
+        self._pixels: PIL.Image.Image | None = None
 
     @property
     def known(self) -> bool:
@@ -100,6 +112,22 @@ class Picture:
                 self._header = self._header or PictureHeader(image.format or "", image.width, image.height)
                 self._thumbnail = _rgb(_shrunk(image))
         return self._thumbnail
+
+    @property
+    def pixels(self) -> PIL.Image.Image:
+        """An RGB copy at full size, the first frame, transparency laid on white; a page of a PDF as it is drawn, which is larger than
+        ``size``. Shared by all who look at it in one thread's turn, so leave it as it is. VisionError as ``thumbnail``; CPU work.
+        """
+        if self._pixels is None:
+            with self._open() as image, _decoding():
+                self._header = self._header or PictureHeader(image.format or "", image.width, image.height)
+                image.load()
+                self._pixels = _rgb(_eight_bits(image))
+        return self._pixels
+
+    def let_go(self) -> None:
+        """Frees the pixels, 36 MB of a photograph; they are decoded again for who asks again."""
+        self._pixels = None
 
     @contextmanager
     def _open(self, side_max: float = math.inf) -> Iterator[PIL.Image.Image]:  # noqa: ARG002 - a page is rendered no larger than that
@@ -151,6 +179,11 @@ def _shrunk(image: PIL.Image.Image) -> PIL.Image.Image:
     image.draft("RGB", (THUMBNAIL_SIDE // 2, THUMBNAIL_SIDE // 2))
     coarse_first = None if image.mode.startswith("I;16") else 1.0  # Pillow has no fast reduction of 16 bits
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR, reducing_gap=coarse_first)
+    return _eight_bits(image)
+
+
+def _eight_bits(image: PIL.Image.Image) -> PIL.Image.Image:
+    """16-bit greys as 8 bits, anything else as it is."""
     if image.mode.startswith("I"):  # a plain convert() would cut at 255 what it should divide
         return image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     return image
@@ -177,12 +210,15 @@ class PictureHeader:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a server tells its annotators: the seed of invented answers, where given answers are found, and threads for CPU work."""
+    """What a server tells its annotators: the seed of invented answers, where given answers are found, threads for CPU work, the clock,
+    and to each the table of settings that bears its name."""
 
     seed: int = 0
     fixtures: tuple[Path, ...] = ()
     shipped_fixtures: bool = True
     threads: Executor | None = None  # one a core; None: the event loop's own
+    clock: Clock = field(default_factory=SystemClock)  # of delays
+    table: Mapping[str, Any] = field(default_factory=dict)  # what the user set for this annotator: [settings.NAME] of the TOML file
 
 
 class Annotator(ABC):

@@ -17,6 +17,8 @@ from urllib.parse import unquote
 from vision_emulator.contract.messages import BETAS, POOL, V1, http_rules, message_class, operation_types
 
 LONGRUNNING: Final = "google.longrunning"
+PROJECT: Final = "x-goog-user-project"  # metadata: the project that a call is billed to
+ROUTING: Final = "x-goog-request-params"  # metadata: the resource that gRPC clients say a call is about: parent=projects/p
 _VERSIONS: Final = tuple(package.rpartition(".")[2] for package in (V1, *BETAS))
 
 
@@ -77,6 +79,18 @@ class Call:
     transport: str = "direct"  # or "rest", "grpc"
     deadline_seconds: float | None = None  # what the caller had left when the call arrived
     answer_metadata: dict[str, str] = field(default_factory=dict)  # what the answer's headers or trailers will say
+
+    @property
+    def project(self) -> str:
+        """Whose call it is: the project that the caller names, or the one whose resources it is about; "" when neither is said."""
+        named = self.metadata.get(PROJECT, "")
+        resource = getattr(self.request, "parent", "") or getattr(self.request, "name", "")
+        return named or _project(resource) or _project(unquote(self.metadata.get(ROUTING, "").partition("=")[2]))
+
+
+def _project(resource: str) -> str:
+    collection, _, rest = resource.partition("/")
+    return rest.partition("/")[0] if collection == "projects" else ""
 
 
 # Where operations are reached over REST, under every version: discovery and the service configuration list these forms for v1, and

@@ -22,7 +22,6 @@ from vision_emulator.control.clock import Clock
 
 KEY: Final = "x-goog-api-key"  # metadata of gRPC, header of REST; REST's query says it with key=
 TOKEN: Final = "authorization"  # noqa: S105 - a header's name; REST's query says it with access_token=
-PROJECT: Final = "x-goog-user-project"
 CHALLENGE: Final = "www-authenticate"
 _REALM: Final = 'Bearer realm="https://accounts.google.com/"'
 _ONLY_FOR_PRINCIPALS: Final = ("AsyncBatchAnnotateFiles",)  # doc: API keys are not supported, though they are to poll the operation
@@ -46,7 +45,7 @@ class Admission:
         if self._credentials_required:
             _check_credentials(call)
         if self._calls_per_minute is not None and call.method.service != "Operations":
-            self._count(_project(call) or self._project, self._calls_per_minute)
+            self._count(call.project or self._project, self._calls_per_minute)
 
     def reset(self) -> None:
         """Forgets all calls."""
@@ -84,11 +83,3 @@ def _check_credentials(call: Call) -> None:
         raise errors.api_keys_unsupported(name) if key else errors.credentials_missing(name)
     if not key:
         raise errors.api_key_missing()
-
-
-def _project(call: Call) -> str:
-    """The project that a call is counted for: the one its caller names, or the one it works in; "" when neither is said."""
-    named = call.metadata.get(PROJECT, "")
-    resource = getattr(call.request, "parent", "") or getattr(call.request, "name", "")
-    collection, _, rest = resource.partition("/")
-    return named or (rest.partition("/")[0] if collection == "projects" else "")

@@ -6,10 +6,11 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from vision_emulator.annotators import FIELDS_OF_FEATURE, Annotator, Picture
+from vision_emulator.annotators import FIELDS_OF_FEATURE, Annotator, Inquiry, Picture
 from vision_emulator.contract import errors, languages, limits
 from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature, ImageContext
+from vision_emulator.contract.methods import Call
 from vision_emulator.core import validate
 from vision_emulator.storage import (
     SCHEME,
@@ -42,9 +43,11 @@ _READING = frozenset({Feature.TEXT_DETECTION, Feature.DOCUMENT_TEXT_DETECTION})
 
 
 class Reader:
-    """Reads the pictures of one call or batch; each bucket is looked up once."""
+    """Reads the pictures of one call or batch; each bucket is looked up once. Pictures carry who asked."""
 
-    def __init__(self, storage: Storage, web: Web | None, annotators: Sequence[Annotator]) -> None:
+    def __init__(self, call: Call, storage: Storage, web: Web | None, annotators: Sequence[Annotator]) -> None:
+        self._headers = call.metadata
+        self._project = call.project
         self._storage = storage
         self._web = web
         self._annotators = annotators
@@ -56,19 +59,24 @@ class Reader:
         Inline bytes win over a source (documented; an answer of 2020 that refused both together is the only one recorded). An http(s)
         URL that an annotator knows is not fetched.
         """
+        inquiry = self.inquiry(request.image_context)
         if request.image.content:
             if len(request.image.content) > limits.IMAGE_BYTES_MAX:
                 raise errors.image_too_many_bytes()
-            return Picture(request.image.content)
+            return Picture(request.image.content, inquiry=inquiry)
         uri = validate.image_uri(request)
         if request.image.source.image_uri and not uri.startswith(SCHEME):
-            return Picture(b"" if self._is_known(uri) else await self._from_web(uri), uri)
+            return Picture(b"" if self._is_known(uri) else await self._from_web(uri), uri, inquiry)
         try:
-            return Picture(await self._from_storage(uri), uri)
+            return Picture(await self._from_storage(uri), uri, inquiry)
         except VisionError:
             if self._is_known(uri):
-                return Picture(b"", uri)
+                return Picture(b"", uri, inquiry)
             raise
+
+    def inquiry(self, context: ImageContext) -> Inquiry:
+        """How a picture of this call is asked about."""
+        return Inquiry(self._headers, self._project, context.language_hints)
 
     def _is_known(self, uri: str) -> bool:
         return any(annotator.knows(uri) for annotator in self._annotators)
@@ -141,9 +149,9 @@ class ImageAnnotation:
         self._annotators = annotators
         self._web = web
 
-    def reader(self) -> Reader:
+    def reader(self, call: Call) -> Reader:
         """A fresh reader for one call or batch."""
-        return Reader(self._storage, self._web, self._annotators)
+        return Reader(call, self._storage, self._web, self._annotators)
 
     async def annotate(self, request: AnnotateImageRequest, reader: Reader, answered_by: Counter[str]) -> AnnotateImageResponse:
         """The response for one image, its failure as the response's ``error``; counts in ``answered_by`` who answered how many features."""

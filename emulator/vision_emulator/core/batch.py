@@ -83,9 +83,11 @@ class Batches:
         self._storage = storage
         self._content_type = content_type
 
-    async def images(self, request: AsyncBatchAnnotateImagesRequest, answered_by: Counter[str]) -> AsyncBatchAnnotateImagesResponse:
+    async def images(
+        self, request: AsyncBatchAnnotateImagesRequest, reader: Reader, answered_by: Counter[str]
+    ) -> AsyncBatchAnnotateImagesResponse:
         """Annotates every image and writes every shard; VisionError when the destination cannot be written."""
-        images, reader = list(request.requests), self._annotation.reader()
+        images = list(request.requests)
 
         async def look(index: int) -> AnnotateImageResponse:
             response = await self._annotation.annotate(images[index], reader, answered_by)
@@ -98,12 +100,13 @@ class Batches:
         await self._write(request.output_config, len(images), look, form, WINDOW)
         return AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
 
-    async def files(self, request: AsyncBatchAnnotateFilesRequest, answered_by: Counter[str]) -> AsyncBatchAnnotateFilesResponse:
+    async def files(
+        self, request: AsyncBatchAnnotateFilesRequest, reader: Reader, answered_by: Counter[str]
+    ) -> AsyncBatchAnnotateFilesResponse:
         """Annotates every page of every file and writes every shard, one file after the other, since a file may have a gigabyte.
 
         VisionError when a destination cannot be written, or a file cannot be read or opened; the files before it have their results.
         """
-        reader = self._annotation.reader()
         for element in request.requests:
             await self._file(element, reader, answered_by)
         done = [AsyncAnnotateFileResponse(output_config=element.output_config) for element in request.requests]
@@ -115,7 +118,7 @@ class Batches:
                 raise errors.file_too_many_pages(document.uri, document.count)
 
             async def look(index: int) -> AnnotateImageResponse:
-                return await self._files.page(document, index + 1, request.features, request.image_context, answered_by)
+                return await self._files.page(document, index + 1, request, reader, answered_by)
 
             def form(responses: list[AnnotateImageResponse]) -> AnnotateFileResponse:
                 return AnnotateFileResponse(input_config=without_content(request.input_config), responses=responses)

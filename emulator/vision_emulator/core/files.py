@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -13,14 +13,16 @@ from vision_emulator.contract.messages import (
     AnnotateFileRequest,
     AnnotateFileResponse,
     AnnotateImageResponse,
+    AsyncAnnotateFileRequest,
     BoundingPoly,
     Feature,
-    ImageContext,
     InputConfig,
 )
 from vision_emulator.core import pages
 from vision_emulator.core.annotate import ImageAnnotation, Reader
 from vision_emulator.core.pages import Document
+
+AnyFileRequest = AnnotateFileRequest | AsyncAnnotateFileRequest  # features and image_context are the same in both
 
 _TEXT: Final = frozenset({Feature.TEXT_DETECTION, Feature.DOCUMENT_TEXT_DETECTION})
 
@@ -37,7 +39,7 @@ class FileAnnotation:
         try:
             async with self.opened(source, reader) as document:
                 responses = [
-                    await self.page(document, number, request.features, request.image_context, answered_by)
+                    await self.page(document, number, request, reader, answered_by)
                     for number in request.pages or range(1, min(document.count, limits.PAGES_PER_CALL_MAX) + 1)
                 ]
                 return AnnotateFileResponse(input_config=without_content(source), responses=responses, total_pages=document.count)
@@ -53,7 +55,7 @@ class FileAnnotation:
             yield document
 
     async def page(
-        self, document: Document, number: int, features: Sequence[Feature], context: ImageContext, answered_by: Counter[str]
+        self, document: Document, number: int, request: AnyFileRequest, reader: Reader, answered_by: Counter[str]
     ) -> AnnotateImageResponse:
         """The response for one page, its failure as the response's ``error``; a negative number counts from the end."""
         place = number if number > 0 else document.count + 1 + number
@@ -61,8 +63,9 @@ class FileAnnotation:
             if not 1 <= place <= document.count:
                 place = number
                 raise errors.page_beyond_end(number, document.count)
-            page = await document.page(place, with_text=any(feature.type in _TEXT for feature in features))
-            response = await self._annotation.look_at(page, features, context, answered_by)
+            page = await document.page(place, with_text=any(feature.type in _TEXT for feature in request.features))
+            page.inquiry = reader.inquiry(request.image_context)
+            response = await self._annotation.look_at(page, request.features, request.image_context, answered_by)
             _give_the_form_of_pages(response, page.size)
         except VisionError as failure:
             response = AnnotateImageResponse(error=failure.image_status())

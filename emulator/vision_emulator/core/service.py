@@ -29,10 +29,10 @@ from vision_emulator.contract.messages import (
     Operation,
     WaitOperationRequest,
 )
-from vision_emulator.contract.methods import Call, Method
+from vision_emulator.contract.methods import PROJECT, Call, Method
 from vision_emulator.control.journal import Journal
 from vision_emulator.core import validate
-from vision_emulator.core.admission import PROJECT, Admission
+from vision_emulator.core.admission import Admission
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.core.batch import Batches
 from vision_emulator.core.files import FileAnnotation
@@ -98,7 +98,7 @@ class Vision:
         """Up to 16 images, answered inline and in order."""
         validate.batch_annotate_images(request)
         answered_by: Counter[str] = Counter()
-        reader = self._annotation.reader()
+        reader = self._annotation.reader(call)
         annotated = (self._annotation.annotate(element, reader, answered_by) for element in request.requests)
         responses = await asyncio.gather(*annotated)
         _disclose(call, answered_by)
@@ -108,7 +108,7 @@ class Vision:
         """One file, up to five of its pages answered inline."""
         validate.batch_annotate_files(request)
         answered_by: Counter[str] = Counter()
-        reader = self._annotation.reader()
+        reader = self._annotation.reader(call)
         responses = [await self._files.annotate(element, reader, answered_by) for element in request.requests]
         _disclose(call, answered_by)
         return BatchAnnotateFilesResponse(responses=responses)
@@ -116,15 +116,17 @@ class Vision:
     async def async_batch_annotate_images(self, call: Call, request: AsyncBatchAnnotateImagesRequest) -> Operation:
         """Up to 2000 images, answered as files in Cloud Storage by an operation."""
         validate.async_batch_annotate_images(request)
-        return await self._start(call, request.parent, lambda answered_by: self._batches.images(request, answered_by))
+        reader = self._annotation.reader(call)
+        return await self._start(call, request.parent, lambda answered_by: self._batches.images(request, reader, answered_by))
 
     async def async_batch_annotate_files(self, call: Call, request: AsyncBatchAnnotateFilesRequest) -> Operation:
         """Files of up to 2000 pages, answered as files in Cloud Storage by an operation; a file that cannot be read is refused here."""
         validate.async_batch_annotate_files(request)
-        reader = self._annotation.reader()
+        reader = self._annotation.reader(call)
         for element in request.requests:
             await reader.check_file(element.input_config.gcs_source.uri)
-        return await self._start(call, request.parent, lambda answered_by: self._batches.files(request, answered_by))
+        reader = self._annotation.reader(call)
+        return await self._start(call, request.parent, lambda answered_by: self._batches.files(request, reader, answered_by))
 
     # ---- google.longrunning.Operations ----
 

@@ -15,10 +15,10 @@ from google.protobuf.message import Message
 from vision_emulator.contract import codec, discovery, errors, http_batch, limits, transcoder
 from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.http_batch import Answer, BatchError
-from vision_emulator.contract.methods import Call, Match, match
+from vision_emulator.contract.methods import PROJECT, Call, Match, match
 from vision_emulator.contract.multipart import Part
 from vision_emulator.contract.transcoder import SystemParameters
-from vision_emulator.core.admission import KEY, PROJECT, TOKEN
+from vision_emulator.core.admission import KEY, TOKEN
 from vision_emulator.core.service import FIELDS, Vision
 from vision_emulator.surfaces import cors, http
 from vision_emulator.surfaces.compression import ContentTooLarge, compressed, decompressed

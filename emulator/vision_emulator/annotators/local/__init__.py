@@ -1,50 +1,104 @@
-"""Answers that are computed, not invented: for now the text that a document itself says is on a page."""
+"""Answers that are computed, not invented. Each thing that can be computed is a part in a file of its own."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
-from vision_emulator.annotators import Annotator, Picture, Settings, text
+from vision_emulator.annotators import Annotator, Picture, Settings
+from vision_emulator.annotators.local.embedded import EmbeddedText
+from vision_emulator.annotators.local.part import Part
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 
-UNDETERMINED = "und"  # BCP-47 for a language that nobody determined: a document does not say, and nothing here guesses
+PARTS: Final[tuple[type[Part], ...]] = (EmbeddedText,)  # per feature the first that claims it answers
+REMEMBERED_BYTES_MAX: Final = 64 * 1024 * 1024  # of answers; a dense page of text has half a megabyte
 
 
 class Local(Annotator):
-    """Answers TEXT_DETECTION and DOCUMENT_TEXT_DETECTION of pages with embedded text, to the letter; silent about everything else.
-
-    Its confidences are 1: the characters were read from the file and not recognized, so there is nothing to measure. The language is
-    the first hint of the request, or undetermined.
-    """
+    """Answers what its parts can really compute of a picture; silent about everything else."""
 
     name: ClassVar[str] = "local"
 
-    def __init__(self, threads: Executor | None = None) -> None:
-        """Trees of text are built in ``threads``, by default the event loop's own."""
+    def __init__(self, parts: Sequence[Part], threads: Executor | None = None) -> None:
+        """``parts`` look in ``threads``, by default the event loop's own."""
+        self._parts = parts
         self._threads = threads
+        self._answers = Answers(REMEMBERED_BYTES_MAX)
 
     @classmethod
     def create(cls, settings: Settings) -> Self:
-        """One that works in this server's threads."""
-        return cls(settings.threads)
+        """One with every part that this machine and these settings allow."""
+        made = (kind.create(settings) for kind in PARTS)
+        return cls([part for part in made if part is not None], settings.threads)
+
+    async def __aexit__(self, *exc: object) -> None:
+        for part in self._parts:
+            await part.close()
 
     def claims(self, picture: Picture, feature: int) -> bool:
-        """Whether the feature asks for text and the picture brings its own."""
-        return feature in (Feature.TEXT_DETECTION, Feature.DOCUMENT_TEXT_DETECTION) and picture.embedded_text is not None
+        """Whether one of the parts does."""
+        return any(part.claims(picture, feature) for part in self._parts)
 
     async def annotate(self, picture: Picture, features: Sequence[Feature], context: ImageContext) -> AnnotateImageResponse:
-        """The embedded text as a tree of blocks, paragraphs, words and symbols."""
-        confidences = context.text_detection_params.enable_text_detection_confidence_score or any(
-            feature.type == Feature.DOCUMENT_TEXT_DETECTION for feature in features
-        )
-        hint = next(iter(context.language_hints), UNDETERMINED)
-        language = text.Language(hint, 1.0 if hint != UNDETERMINED else 0.0)
+        """What the parts computed, each asked once for all its features, one after the other in one thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._look, picture, features, context)
 
-        def answer() -> AnnotateImageResponse:
-            blocks = picture.embedded_text or ()
-            return AnnotateImageResponse(**text.annotation(blocks, picture.size, language, confidences=confidences, of_page=True))
+    def _look(self, picture: Picture, features: Sequence[Feature], context: ImageContext) -> AnnotateImageResponse:
+        response = AnnotateImageResponse()
+        try:
+            for part, wanted in self._turns(picture, features):
+                key = _key(part, picture, wanted, context) if part.remembered else ""
+                known = self._answers.get(key) if key else None
+                if known is None:
+                    known = part.look(picture, wanted, context).SerializeToString()
+                    if key:
+                        self._answers.put(key, known)
+                response.MergeFromString(known)
+        finally:
+            picture.let_go()
+        return response
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, answer)  # a full page has thousands of symbols
+    def _turns(self, picture: Picture, features: Sequence[Feature]) -> Iterator[tuple[Part, list[Feature]]]:
+        left = list(features)
+        for part in self._parts:
+            wanted = [feature for feature in left if part.claims(picture, feature.type)]
+            if wanted:
+                left = [feature for feature in left if feature not in wanted]
+                yield part, wanted
+
+
+class Answers:
+    """Serialized answers by key, the least recently used forgotten first; for several threads."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> bytes | None:
+        """The answer kept under this key, or None."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def put(self, key: str, answer: bytes) -> None:
+        """Keeps an answer."""
+        with self._lock:
+            self._bytes += len(answer) - len(self._kept.pop(key, b""))
+            self._kept[key] = answer
+            while self._bytes > self._bytes_max:
+                _, oldest = self._kept.popitem(last=False)
+                self._bytes -= len(oldest)
+
+
+def _key(part: Part, picture: Picture, features: Sequence[Feature], context: ImageContext) -> str:
+    asked = b"".join(feature.SerializeToString() for feature in features) + context.SerializeToString()
+    return f"{part.name}:{picture.sha256}:{hashlib.sha256(asked).hexdigest()}"

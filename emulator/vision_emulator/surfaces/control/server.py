@@ -1,0 +1,38 @@
+"""The server itself: whether it is ready, what it can do, and back to how it was at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vision_emulator.core.capabilities import LEVELS, ledger
+from vision_emulator.core.service import Vision
+from vision_emulator.surfaces.control.route import Asked, Route
+
+
+class ServerResource:
+    """Health, capabilities and reset. ``reset`` is what the composition root does for it."""
+
+    def __init__(self, vision: Vision, reset: Callable[[], None]) -> None:
+        self._vision = vision
+        self._reset = reset
+
+    def routes(self) -> Sequence[Route]:
+        """The calls of this resource."""
+        return (
+            Route("GET", "/health", "Whether the emulator is ready; it answers from when it is.", self._health),
+            Route("GET", "/v1/capabilities", "What is emulated, and how truly.", self._capabilities),
+            Route("POST", "/v1/reset", "Back to how it was at the start.", self._back),
+        )
+
+    async def _health(self, asked: Asked) -> Any:
+        del asked
+        return {"status": "serving"}
+
+    async def _capabilities(self, asked: Asked) -> Any:
+        del asked
+        return {"levels": LEVELS, "capabilities": [line._asdict() for line in ledger(self._vision)]}
+
+    async def _back(self, asked: Asked) -> None:
+        del asked
+        self._reset()
