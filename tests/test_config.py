@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from argparse import ArgumentParser
 from dataclasses import asdict, fields
@@ -49,6 +50,8 @@ def test_every_option_is_reachable_by_flag_variable_and_key(tmp_path: Path) -> N
         "auth": "required",
         "log_level": "debug",
         "output_content_type": "text/plain",
+        "annotator": "mine:Shade",
+        "settings": "shade.word=dark",
     }
     for option in OPTIONS.values():
         text = special.get(option.name, values[option.kind])
@@ -159,6 +162,87 @@ def test_host_may_carry_the_port(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_settings_of_annotators_come_from_every_source(tmp_path: Path) -> None:
+    """A table for each annotator, put together key by key, so that a flag changes one setting and leaves the file's others."""
+    (tmp_path / "vision-emulator.toml").write_text(
+        '[settings.local]\nlanguages = ["de"]\nspeed = 1\n[settings."my.own:Shade"]\nword = "x"\n'
+    )
+    environ = {"VISION_EMULATOR_SETTING": "local.speed=2; http.url=http://localhost:1/?a=b"}
+    found = loaded(
+        tmp_path, environ=environ, flags={"settings": ["local.speed=3", "my.own:Shade.depth=0.5"]}, settings={"new": {"on": True}}
+    )
+    assert found.config.settings == {
+        "local": {"languages": ["de"], "speed": 3},
+        "my.own:Shade": {"word": "x", "depth": 0.5},
+        "http": {"url": "http://localhost:1/?a=b"},
+        "new": {"on": True},
+    }
+    assert [found.origins[f"settings.{key}"] for key in ("local.languages", "local.speed", "http.url", "new.on")] == [
+        f"settings in {tmp_path / 'vision-emulator.toml'}", "--setting", "VISION_EMULATOR_SETTING", "keyword argument settings",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("0.5", 0.5),
+        ("true", True),
+        ('"1"', "1"),
+        ("[1, 2]", [1, 2]),
+        ("{a = 1}", {"a": 1}),
+        ("plain text", "plain text"),
+        ("", ""),
+        ("de,en", ["de", "en"]),
+        ("1, x", [1, "x"]),
+        ('"a,b"', "a,b"),
+        ("a=b", "a=b"),
+        ("1\nother = 2", "1\nother = 2"),
+    ],
+)
+def test_a_setting_is_a_value_of_toml_or_text(text: str, value: Any) -> None:
+    """What a person writes behind the = needs no quotes unless it would be read as something else."""
+    assert Config(settings=[f"a.b={text}"]).settings == {"a": {"b": value}}  # type: ignore[arg-type]
+
+
+def test_paths_in_settings_start_where_they_were_written(tmp_path: Path) -> None:
+    """A text that begins with ./ or ../ is a path from the file's folder, or from the working directory; other texts are left alone."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "my.toml").write_text('[settings.local]\nmodel = "./m.onnx"\nmore = ["../n.onnx", "plain"]\n')
+    found = loaded(tmp_path, flags={"config": "etc/my.toml", "settings": ["local.words=./w.txt"]}).config.settings["local"]
+    assert found == {
+        "model": str(tmp_path / "etc" / "m.onnx"),
+        "more": [str(tmp_path / "etc" / ".." / "n.onnx"), "plain"],
+        "words": str(tmp_path / "w.txt"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ({"flags": {"settings": ["word=1"]}}, "--setting: 'word=1' sets nothing; write it as NAME.KEY=VALUE"),
+        (
+            {"environ": {"VISION_EMULATOR_SETTING": "local.x"}},
+            "VISION_EMULATOR_SETTING: 'local.x' sets nothing; write it as NAME.KEY=VALUE",
+        ),
+        ({"settings": {"local": 1}}, "keyword argument settings: local is no table; write [settings.local] and its keys below"),
+        ({"settings": 1}, "keyword argument settings: 1 is no table"),
+        ({"flags": {"annotator": ["mine"]}}, "--annotator: 'mine' names no class; write it as module:Class"),
+    ],
+)
+def test_wrong_settings_are_refused(tmp_path: Path, sources: dict[str, Any], said: str) -> None:
+    """A setting that goes nowhere, and an annotator that names no class, are errors with their place."""
+    assert refusal(tmp_path, **sources) == said
+
+
+def test_secrets_are_not_printed(tmp_path: Path) -> None:
+    """``vision-emulator config`` ends up in tickets and logs: that a key is set is said, not which."""
+    text = as_toml(loaded(tmp_path, environ={"VISION_EMULATOR_SETTING": "upstream.key=AIza123;upstream.mode=record"}))
+    assert "AIza123" not in text
+    assert "# key = (not shown)" in text
+    assert tomllib.loads(text)["settings"] == {"upstream": {"mode": "record"}}
+
+
 def test_variables_of_service_links_are_no_options(tmp_path: Path) -> None:
     """Kubernetes and Docker put variables of the same prefix into containers beside a service called vision-emulator."""
     environ = {
@@ -198,10 +282,12 @@ def test_what_was_said_about_storage_wins_over_the_exported_address(tmp_path: Pa
 
 def test_printed_configuration_reads_back(tmp_path: Path) -> None:
     """What ``vision-emulator config`` prints is a TOML file that gives the same configuration again."""
-    first = loaded(tmp_path, bucket=["a", 'b"c'], buckets='odd "folder"', seed=-3, drain_seconds=0.5, shipped_fixtures=False)
+    settings = {"local": {"a": [1, "x", {"b c": 0.5}], "on": True, "text": 'q"'}, "my.own:Shade": {"most": math.inf}}
+    first = loaded(tmp_path, bucket=["a", 'b"c'], buckets='odd "folder"', seed=-3, shipped_fixtures=False, settings=settings)
     text = as_toml(first)
     (tmp_path / "vision-emulator.toml").write_text(text)
     assert loaded(tmp_path).config == first.config
+    assert first.config.settings == settings
     given = {name: value for name, value in asdict(first.config).items() if value is not None}
     assert tomllib.loads(text).keys() == given.keys()
     assert all(field.name in text for field in fields(Config))

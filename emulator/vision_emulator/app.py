@@ -58,7 +58,8 @@ async def core(config: Config, clock: Clock, chance: Chance) -> AsyncIterator[Co
         storage = await stack.enter_async_context(_storage(config, clock))
         threads = stack.enter_context(ThreadPoolExecutor(CORES, thread_name_prefix="annotate"))
         settings = Settings(config.seed, config.fixtures, config.shipped_fixtures, threads)
-        annotators = [await stack.enter_async_context(annotator) for annotator in load(config.annotators, settings)]
+        asked = load((*config.annotator, *config.annotators), settings, config.settings)
+        annotators = [await stack.enter_async_context(annotator) for annotator in asked]
         web = await stack.enter_async_context(WebImages(config.allow_url))
         annotation = ImageAnnotation(storage, annotators, web)
         batches = Batches(annotation, storage, config.output_content_type)

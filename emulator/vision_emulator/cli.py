@@ -30,7 +30,7 @@ T = TypeVar("T")
 log = logging.getLogger("vision_emulator")
 
 PROGRAM: Final = "vision-emulator"
-ANNOTATE_OPTIONS: Final = ("fixtures", "shipped_fixtures", "annotators", "seed", "log_level")
+ANNOTATE_OPTIONS: Final = ("fixtures", "shipped_fixtures", "annotators", "annotator", "settings", "seed", "log_level")
 HEALTHCHECK_SECONDS: Final = 2.0
 PROGRESS_CELLS: Final = 24
 
@@ -103,6 +103,7 @@ def _load(chosen: Namespace) -> Loaded:
     )
     for note in loaded.notes:
         log.info(note)
+    sys.path.append(str(Path.cwd()))  # for --annotator; last, so that no file lying about stands in for an installed package
     return loaded
 
 
@@ -144,7 +145,7 @@ async def _enter(stack: AsyncExitStack, started: AbstractAsyncContextManager[T])
     """What the context gives; CannotStart when something outside the program is in the way."""
     import errno
 
-    from vision_emulator.annotators import UnknownAnnotator
+    from vision_emulator.annotators import SettingsError, UnknownAnnotator
     from vision_emulator.annotators.fixtures import FixtureError
     from vision_emulator.storage import StorageError
 
@@ -154,7 +155,7 @@ async def _enter(stack: AsyncExitStack, started: AbstractAsyncContextManager[T])
         advice = "; stop what listens there, or let --port 0 pick a free one" if failure.errno == errno.EADDRINUSE else ""
         reason = str(failure) if failure.filename or not failure.strerror else failure.strerror
         raise CannotStart(f"{reason}{advice}") from failure
-    except (StorageError, FixtureError, UnknownAnnotator) as failure:
+    except (StorageError, FixtureError, SettingsError, UnknownAnnotator) as failure:
         raise CannotStart(str(failure)) from failure
 
 

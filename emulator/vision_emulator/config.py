@@ -6,12 +6,13 @@ the environment. What changes while the server runs (faults, clock) is no config
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
 from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
@@ -26,6 +27,10 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 DRAIN_SECONDS_MAX: Final = 3600.0
 
 # A Kubernetes service or Docker link named vision-emulator puts these beside our own variables.
+# Texts of settings that are paths: these say so themselves, and start where they were written.
+PATH_MARKS: Final = ("./", "../", "~/")
+SECRET_SETTINGS: Final = frozenset({"key", "token", "password", "headers"})  # never printed
+
 SERVICE_LINK: Final = re.compile(r"SERVICE_(HOST|PORT)|SERVICE_PORT_|PORT_\d+_")
 
 
@@ -99,8 +104,23 @@ def _pace(value: str) -> None:
         raise ValueError(f"{value!r} is no pace; use auto, instant, polls:N, seconds:S, manual or never") from wrong
 
 
-def _option(default: Any, help: str, metavar: str = "", check: Callable[[Any], None] | None = None) -> Any:  # noqa: A002 - argparse's word
-    return field(default=default, metadata={"help": help, "metavar": metavar, "check": check})
+def _import_paths(value: tuple[str, ...]) -> None:
+    for name in value:
+        if not re.fullmatch(r"[\w.]+:\w+", name):
+            raise ValueError(f"{name!r} names no class; write it as module:Class")
+
+
+def _option(
+    default: Any,
+    help: str,  # noqa: A002 - argparse's word
+    metavar: str = "",
+    check: Callable[[Any], None] | None = None,
+    word: str = "",  # the flag's and the variable's, where it is not the field's name
+) -> Any:
+    metadata = {"help": help, "metavar": metavar, "check": check, "word": word}
+    return (
+        field(default_factory=default.copy, metadata=metadata) if isinstance(default, dict) else field(default=default, metadata=metadata)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +162,18 @@ class Config:
         "NAME",
         _annotators,
     )
+    annotator: tuple[str, ...] = _option(
+        (),
+        "an annotator of your own, asked before the others; the working directory is searched, too (a list)",
+        "MODULE:CLASS",
+        _import_paths,
+    )
+    settings: Mapping[str, Mapping[str, Any]] = _option(
+        {},
+        "what an annotator is told: in TOML the table [settings.NAME], as a variable divided by ; (a list)",
+        "NAME.KEY=VALUE",
+        word="setting",
+    )
     seed: int = _option(0, "what invented answers are derived from, together with the image's bytes", "N")
     auth: str = _option("open", "open: credentials are not looked at; required: a call without a key or token is refused", "WHO", _auth)
     quota: int | None = _option(None, "calls that each project may make in a minute, polls not counted; unset: any number", "N", _quota)
@@ -167,9 +199,11 @@ class Option:
 
     def __init__(self, declared: Field[Any], hint: Any) -> None:
         self.name = declared.name
-        self.flag = "--" + declared.name.replace("_", "-")
-        self.variable = PREFIX + declared.name.upper()
-        self.default = declared.default
+        self.word: str = declared.metadata["word"] or declared.name
+        self.flag = "--" + self.word.replace("_", "-")
+        self.variable = PREFIX + self.word.upper()
+        self.is_table = declared.default is MISSING  # of tables: name → key → value
+        self.default = {} if self.is_table else declared.default
         self.help: str = declared.metadata["help"]
         self.metavar: str = declared.metadata["metavar"]
         self._check: Callable[[Any], None] | None = declared.metadata["check"]
@@ -181,7 +215,10 @@ class Option:
         """The value of this option from text or from a TOML or Python value; ValueError says why not. Paths start at ``folder``."""
         if value is None and self.default is None:
             return None
-        if not self.is_list:
+        read: Any
+        if self.is_table:
+            read = _tables(value, folder)
+        elif not self.is_list:
             read = self._read_one(value, folder)
         elif isinstance(value, str):
             read = tuple(self._read_one(item.strip(), folder) for item in value.split(",") if item.strip())
@@ -214,6 +251,56 @@ class Option:
         except (ValueError, OverflowError):
             return None
         return number if isinstance(value, str) or number == value else None  # 1.5 is no int
+
+
+# ---- settings of annotators ----
+
+
+def _tables(given: Any, folder: Path) -> dict[str, dict[str, Any]]:
+    """Name → key → value, from such a mapping or from texts ``NAME.KEY=VALUE``; ValueError says which is none."""
+    tables: dict[str, dict[str, Any]] = {}
+    if isinstance(given, Mapping):
+        for name, table in given.items():
+            if not isinstance(table, Mapping):
+                raise ValueError(f"{name} is no table; write [settings.{name}] and its keys below")
+            tables[name] = {str(key): _from(folder, value) for key, value in table.items()}
+        return tables
+    if isinstance(given, str):
+        given = given.split("\n" if "\n" in given else ";")
+    if not isinstance(given, list | tuple):
+        raise ValueError(f"{given!r} is no table")
+    for text in given:
+        place, equals, value = str(text).partition("=")
+        name, dot, key = place.strip().rpartition(".")  # the name of a class has dots of its own
+        if name and dot and key and equals:
+            tables.setdefault(name, {})[key] = _from(folder, _toml_or_text(value.strip()))
+        elif text.strip():
+            raise ValueError(f"{text!r} sets nothing; write it as NAME.KEY=VALUE")
+    return tables
+
+
+def _toml_or_text(text: str) -> Any:
+    """What TOML reads in a value; else the text itself, or with commas a list of such."""
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        read = {}
+    if read.keys() == {"value"}:
+        return read["value"]
+    if "," in text and text[0] not in "[{\"'":
+        return [_toml_or_text(item.strip()) for item in text.split(",") if item.strip()]
+    return text
+
+
+def _from(folder: Path, value: Any) -> Any:
+    """The value with each text in it that says it is a path made to start at ``folder``."""
+    if isinstance(value, str) and value.startswith(PATH_MARKS):
+        return str(folder / Path(value).expanduser())
+    if isinstance(value, list | tuple):
+        return [_from(folder, item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _from(folder, item) for key, item in value.items()}
+    return value
 
 
 BOOLEANS: Final = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -254,19 +341,25 @@ def load(
     """
     environ = os.environ if environ is None else environ  # noqa: TID251 - the one place that reads it
     folder = working_directory or Path.cwd()
-    flags = {name: ",".join(value) if isinstance(value, list) else value for name, value in (flags or {}).items()}
+    flags = {name: _joined(name, value) if isinstance(value, list) else value for name, value in (flags or {}).items()}
     chosen: dict[str, Any] = {}
     origins = dict.fromkeys(OPTIONS, "default")
     file = flags.pop("config", None) or environ.get(PREFIX + "CONFIG")
     sources = (
         _toml(folder, file),
-        _Source(_from_environment(environ), folder, lambda name: PREFIX + name.upper()),
-        _Source(flags, folder, lambda name: "--" + name.replace("_", "-")),
+        _Source(_from_environment(environ), folder, lambda name: PREFIX + _word(name).upper()),
+        _Source(flags, folder, lambda name: "--" + _word(name).replace("_", "-")),
         _Source(options, folder, lambda name: f"keyword argument {name}"),
     )
     for source in sources:
         for name, value in _read(source):
-            chosen[name], origins[name] = value, source.place(name)
+            origins[name] = source.place(name)
+            if OPTIONS[name].is_table:  # key by key, so that a flag changes one setting and leaves the file's others
+                kept = chosen.get(name, {})
+                chosen[name] = kept | {table: kept.get(table, {}) | keys for table, keys in value.items()}
+                origins |= {f"{name}.{table}.{key}": source.place(name) for table, keys in value.items() for key in keys}
+            else:
+                chosen[name] = value
     notes = _adopt_exported_storage(environ.get(STORAGE_VARIABLE), folder, chosen, origins)
     try:
         return Loaded(Config(**chosen), origins, notes)
@@ -304,9 +397,22 @@ def _toml(folder: Path, name: str | None) -> _Source:
     return _Source(values, path.parent, lambda key: f"{key} in {path}")
 
 
+def _word(name: str) -> str:
+    return OPTIONS[name].word if name in OPTIONS else name
+
+
+def _joined(name: str, values: Sequence[str]) -> Any:
+    return values if name in OPTIONS and OPTIONS[name].is_table else ",".join(values)
+
+
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     ours = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and name != PREFIX + "CONFIG"}
-    return {name.lower(): value for name, value in ours.items() if not SERVICE_LINK.match(name) and not value.startswith("tcp://")}
+    names = {option.variable.removeprefix(PREFIX): option.name for option in OPTIONS.values()}
+    return {
+        names.get(name, name.lower()): value
+        for name, value in ours.items()
+        if not SERVICE_LINK.match(name) and not value.startswith("tcp://")
+    }
 
 
 def _read(source: _Source) -> Iterator[tuple[str, Any]]:
@@ -361,12 +467,13 @@ def add_flags(parser: ArgumentParser, *names: str) -> None:
         "--config", metavar="FILE", default=SUPPRESS, help=f"TOML file of options; without it {FILE_NAME}, when there is one"
     )
     for option in (OPTIONS[name] for name in names or OPTIONS):
-        text = option.help + (f" [default: {shown(option.default)}]" if option.default not in (None, ()) else "")
+        text = option.help + (f" [default: {shown(option.default)}]" if option.default not in (None, (), {}) else "")
         if option.kind is bool:
             parser.add_argument(option.flag, action=BooleanOptionalAction, default=SUPPRESS, help=text)
         else:
-            action = "append" if option.is_list else "store"
-            parser.add_argument(option.flag, action=action, metavar=option.metavar, default=SUPPRESS, help=text.replace("%", "%%"))
+            action = "append" if option.is_list or option.is_table else "store"
+            help_text = text.replace("%", "%%")
+            parser.add_argument(option.flag, dest=option.name, action=action, metavar=option.metavar, default=SUPPRESS, help=help_text)
 
 
 def shown(value: Any) -> str:
@@ -380,17 +487,33 @@ def as_toml(loaded: Loaded) -> str:
     """Every option with its value and where it came from, as a TOML file that gives the same configuration again."""
     rows = []
     for name, value in asdict(loaded.config).items():
-        rows.append((f"# {name} =" if value is None else f"{name} = {_toml_value(value)}", loaded.origins[name]))
-    width = max(len(row) for row, _ in rows)
-    return "".join(f"{row:<{width}}  # {origin}\n" for row, origin in rows)
+        if not OPTIONS[name].is_table:
+            rows.append((f"# {name} =" if value is None else f"{name} = {_toml_value(value)}", loaded.origins[name]))
+    for table, keys in loaded.config.settings.items():  # last: in TOML a table has no end but the next
+        rows.append((f"[settings.{_toml_key(table)}]", ""))
+        for key, value in keys.items():
+            row = f"# {key} = (not shown)" if key in SECRET_SETTINGS else f"{_toml_key(key)} = {_toml_value(value)}"
+            rows.append((row, loaded.origins.get(f"settings.{table}.{key}", loaded.origins["settings"])))
+    width = max(len(row) for row, origin in rows if origin)
+    return "".join(f"{row:<{width}}  # {origin}\n" if origin else f"\n{row}\n" for row, origin in rows)
 
 
 def _toml_value(value: Any) -> str:
     import json
 
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)  # JSON's scalars are TOML's
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml_key(key)} = {_toml_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str | Path | int | float):
+        return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)  # JSON's scalars are TOML's
+    return str(value)  # a date or a time
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
 
 
 def as_markdown() -> str:
@@ -398,6 +521,6 @@ def as_markdown() -> str:
     rows = ["| Flag | Default | What it does |", "|---|---|---|"]
     for option in OPTIONS.values():
         flag = f"`{option.flag}`" if option.kind is bool else f"`{option.flag} {option.metavar}`"
-        default = f"`{shown(option.default)}`" if option.default not in (None, ()) else "—"
+        default = f"`{shown(option.default)}`" if option.default not in (None, (), {}) else "—"
         rows.append(f"| {flag} | {default} | {option.help} |")
     return "\n".join(rows) + "\n"

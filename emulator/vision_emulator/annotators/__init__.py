@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
-from importlib.metadata import entry_points
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -229,10 +232,11 @@ class Annotator(ABC):
     """
 
     name: ClassVar[str]
+    settings_known: ClassVar[frozenset[str] | None] = None  # the keys of its table; None: it looks at them itself
 
     @classmethod
     def create(cls, settings: Settings) -> Self:  # noqa: ARG003 - a default for those that need no settings
-        """A new one for this server; override it to read the settings."""
+        """A new one for this server; override it to read the settings. SettingsError when they cannot be used."""
         return cls()
 
     def knows(self, uri: str) -> bool:  # noqa: ARG002 - a default for those that never do
@@ -258,13 +262,81 @@ class Annotator(ABC):
 
 
 class UnknownAnnotator(LookupError):
-    """No installed package declares an annotator of this name."""
+    """No annotator is found under this name; the text says where it was looked for and which there are."""
 
 
-def load(names: Sequence[str], settings: Settings) -> list[Annotator]:
-    """New annotators by name, in this order, built-in and installed ones alike; UnknownAnnotator names the installed ones."""
+class SettingsError(ValueError):
+    """A setting that an annotator cannot use; the text says which, what was wrong, and what would do."""
+
+
+def load(names: Sequence[str], settings: Settings, tables: Mapping[str, Mapping[str, Any]] | None = None) -> list[Annotator]:
+    """New annotators in this order, each with its table of ``tables``: built-in and installed ones by name, others as ``module:Class``.
+
+    UnknownAnnotator and SettingsError when one cannot be had or does not know what it was told.
+    """
     found = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    kinds: dict[str, type[Annotator]] = {}
     for name in names:
-        if name not in found:
-            raise UnknownAnnotator(f"no annotator is called {name!r}; installed are: {', '.join(sorted(found))}")
-    return [found[name].load().create(settings) for name in names]
+        kind = _imported(name) if ":" in name else _installed(name, found)
+        known = kind.name if ":" in name else name
+        if known in kinds:
+            raise UnknownAnnotator(f"two annotators are called {known!r}: {kinds[known].__qualname__} and {kind.__qualname__}")
+        kinds[known] = kind
+    tables = tables or {}
+    for name in tables:
+        if name not in kinds:
+            raise SettingsError(f"settings.{name}: no annotator of this name is asked{_hint(name, kinds)}")
+    return [_created(name, kind, replace(settings, table=tables.get(name, {}))) for name, kind in kinds.items()]
+
+
+def _created(name: str, kind: type[Annotator], settings: Settings) -> Annotator:
+    if kind.settings_known is not None:
+        for key in settings.table:
+            if key not in kind.settings_known:
+                raise SettingsError(f"settings.{name}.{key} is no setting{_hint(key, kind.settings_known)}")
+    try:
+        return kind.create(settings)
+    except SettingsError as wrong:
+        raise SettingsError(f"settings.{name}: {wrong}") from wrong
+
+
+def _installed(name: str, found: Mapping[str, EntryPoint]) -> type[Annotator]:
+    if name not in found:
+        raise UnknownAnnotator(f"no annotator is called {name!r}; installed are: {', '.join(sorted(found))}")
+    return _checked(name, found[name].load())
+
+
+def _imported(name: str) -> type[Annotator]:
+    """The class that ``module:Class`` names."""
+    module_name, _, class_name = name.partition(":")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or not f"{module_name}.".startswith(f"{missing.name}."):
+            raise UnknownAnnotator(f"{name}: the module needs {missing.name}, which is not installed") from missing
+        raise UnknownAnnotator(f"{name}: there is no module {missing.name} in the working directory or installed") from missing
+    except Exception as failure:  # whatever runs when a stranger's module is imported
+        raise UnknownAnnotator(f"{name}: the module cannot be imported: {type(failure).__name__}: {failure}") from failure
+    if not hasattr(module, class_name):
+        classes = [known for known, value in vars(module).items() if isinstance(value, type) and value.__module__ == module.__name__]
+        raise UnknownAnnotator(f"{name}: the module has no class {class_name}{_hint(class_name, classes)}")
+    return _checked(name, getattr(module, class_name))
+
+
+def _checked(name: str, kind: Any) -> type[Annotator]:
+    if not isinstance(kind, type) or not issubclass(kind, Annotator):
+        raise UnknownAnnotator(f"{name} is no annotator: make it a subclass of vision_emulator.Annotator")
+    unwritten = getattr(kind, "__abstractmethods__", ())
+    if unwritten:
+        raise UnknownAnnotator(f"{name} is not finished: it has no {' and no '.join(sorted(unwritten))}")
+    if not isinstance(getattr(kind, "name", None), str) or not re.fullmatch(r"[\w.-]+", kind.name):
+        raise UnknownAnnotator(f'{name} has no usable name: give the class one, as in name = "mine"')
+    return kind
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; there are {', '.join(known)}" if known else "; there are none"
