@@ -21,7 +21,7 @@ from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
 from vision_emulator.contract import limits
 from vision_emulator.contract.errors import bad_image_data, document_is_no_image, image_too_many_pixels
@@ -212,15 +212,43 @@ class PictureHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """An object in a bucket, picture or not, as a listing tells of it."""
+
+    uri: str  # gs://bucket/object
+    revision: str  # another one after every change of its content or of what is said of it
+    size: int  # bytes
+    content_type: str = ""  # as its owner says; may be wrong
+    metadata: Mapping[str, str] = field(default_factory=dict)  # its owner's own
+
+
+class Library(Protocol):
+    """What lies in the server's own buckets, for annotators that compare pictures."""
+
+    def held(self) -> AsyncIterator[Held]:
+        """Every object of every bucket, in code point order of their URIs."""
+        ...
+
+    async def read(self, uri: str, bytes_max: int) -> bytes | None:
+        """The content of an object; None when it is gone, larger than that, or cannot be read now."""
+        ...
+
+    def url(self, uri: str) -> str:
+        """Where a client can fetch the object over HTTP; the gs:// URI itself where no server runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a server tells its annotators: the seed of invented answers, where given answers are found, threads for CPU work, the clock,
-    and to each the table of settings that bears its name."""
+    what lies in the buckets, and to each the table of settings that bears its name."""
 
     seed: int = 0
     fixtures: tuple[Path, ...] = ()
     shipped_fixtures: bool = True
     threads: Executor | None = None  # one a core; None: the event loop's own
     clock: Clock = field(default_factory=SystemClock)  # of delays
+    library: Library | None = None  # what lies in the buckets; None where they cannot be listed
     table: Mapping[str, Any] = field(default_factory=dict)  # what the user set for this annotator: [settings.NAME] of the TOML file
 
 
