@@ -78,10 +78,10 @@ def decode_rate(photos: list[bytes]) -> float:
 
 
 async def filled(storage: Any, photos: list[bytes], count: int) -> None:
-    """Puts so many images into the input bucket."""
+    """Puts so many images into the input bucket, each a file of its own: what was seen before is remembered."""
     bucket = await storage.bucket("inputs")
     for number in range(count):
-        await bucket.write(f"{number:04}.jpg", photos[number % len(photos)], "image/jpeg")
+        await bucket.write(f"{number:04}.jpg", photos[number % len(photos)] + number.to_bytes(2), "image/jpeg")
 
 
 async def against_plain_loop(config: Config, photos: list[bytes]) -> float:

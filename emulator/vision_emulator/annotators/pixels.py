@@ -31,6 +31,16 @@ CONTRAST_MIN: Final = 0.5  # furthest distance from the mean, of 765; below it t
 BLUR: Final = (1, 6, 15, 20, 15, 6, 1)  # binomial
 
 
+def measured(thumbnail: PIL.Image.Image, size: tuple[int, int], ratios: Sequence[float], *, colors: bool) -> dict[str, Any]:
+    """The fields of an AnnotateImageResponse that pixels answer: crop hints, and dominant colours where wanted. CPU work."""
+    small = square(thumbnail)
+    seen = attention(small)
+    fields = {"crop_hints_annotation": crop_hints(seen, size, ratios)}
+    if colors:
+        fields["image_properties_annotation"] = dominant_colors(small, seen)
+    return fields
+
+
 def square(thumbnail: PIL.Image.Image) -> npt.NDArray[np.uint8]:
     """The RGB thumbnail as SIDE x SIDE x 3, whatever its proportions."""
     import numpy as np

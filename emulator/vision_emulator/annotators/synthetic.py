@@ -61,7 +61,7 @@ class Synthetic(Annotator):
 
             def measure() -> Fields:
                 thumbnail = picture.thumbnail if picture.known else imagined(self._dice(picture))
-                return measured(thumbnail, _size(picture), ratios, colors=Feature.IMAGE_PROPERTIES in asked)
+                return pixels.measured(thumbnail, _size(picture), ratios, colors=Feature.IMAGE_PROPERTIES in asked)
 
             fields |= await asyncio.get_running_loop().run_in_executor(self._threads, measure)
         size = _size(picture)
@@ -81,16 +81,6 @@ class Synthetic(Annotator):
 
 def _size(picture: Picture) -> tuple[int, int]:
     return picture.size if picture.known else ASSUMED_SIZE
-
-
-def measured(thumbnail: PIL.Image.Image, size: tuple[int, int], ratios: Sequence[float], *, colors: bool) -> Fields:
-    """What the pixels say: crop hints, and dominant colours where wanted. CPU work."""
-    square = pixels.square(thumbnail)
-    seen = pixels.attention(square)
-    fields = {"crop_hints_annotation": pixels.crop_hints(seen, size, ratios)}
-    if colors:
-        fields["image_properties_annotation"] = pixels.dominant_colors(square, seen)
-    return fields
 
 
 def imagined(dice: Dice) -> PIL.Image.Image:

@@ -13,9 +13,10 @@ from typing import ClassVar, Final, Self
 from vision_emulator.annotators import Annotator, Picture, Settings
 from vision_emulator.annotators.local.embedded import EmbeddedText
 from vision_emulator.annotators.local.part import Part
+from vision_emulator.annotators.local.properties import Properties
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 
-PARTS: Final[tuple[type[Part], ...]] = (EmbeddedText,)  # per feature the first that claims it answers
+PARTS: Final[tuple[type[Part], ...]] = (EmbeddedText, Properties)  # per feature the first that claims it answers
 REMEMBERED_BYTES_MAX: Final = 64 * 1024 * 1024  # of answers; a dense page of text has half a megabyte
 
 
@@ -23,6 +24,7 @@ class Local(Annotator):
     """Answers what its parts can really compute of a picture; silent about everything else."""
 
     name: ClassVar[str] = "local"
+    settings_known: ClassVar[frozenset[str] | None] = frozenset[str]().union(*(kind.settings_known for kind in PARTS))
 
     def __init__(self, parts: Sequence[Part], threads: Executor | None = None) -> None:
         """``parts`` look in ``threads``, by default the event loop's own."""

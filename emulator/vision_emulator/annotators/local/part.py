@@ -15,6 +15,7 @@ class Part(ABC):
 
     name: ClassVar[str]
     features: frozenset[int]  # what it answers, as numbers of Feature.Type
+    settings_known: ClassVar[frozenset[str]] = frozenset()  # the keys of [settings.local] that it reads
     remembered: bool = True  # whether the same picture and request get the same answer again
 
     @classmethod
