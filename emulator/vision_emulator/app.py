@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Self
 from aiohttp import web
 
 from vision_emulator.annotators import Settings, load
-from vision_emulator.config import Config
+from vision_emulator.config import Config, cache_folder
 from vision_emulator.control.clock import Chance, Clock, SystemClock
 from vision_emulator.control.journal import Journal
 from vision_emulator.core.admission import Admission
@@ -29,6 +29,7 @@ from vision_emulator.storage.directory import DirectoryStorage
 from vision_emulator.storage.embedded import EmbeddedStorage, MemoryStorage
 from vision_emulator.storage.web import WebImages
 from vision_emulator.surfaces import http, rpc
+from vision_emulator.surfaces.accounts import AccountsSurface
 from vision_emulator.surfaces.control import ControlSurface
 from vision_emulator.surfaces.control.journal import JournalResource
 from vision_emulator.surfaces.control.operations import OperationsResource
@@ -36,7 +37,9 @@ from vision_emulator.surfaces.control.route import Route
 from vision_emulator.surfaces.control.server import ServerResource
 from vision_emulator.surfaces.gcs import StorageSurface
 from vision_emulator.surfaces.port import BACKLOG, Port
+from vision_emulator.surfaces.proxy import Proxy
 from vision_emulator.surfaces.rest import RestSurface
+from vision_emulator.surfaces.tls import Tls
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +97,7 @@ class Emulator:
     async def __aenter__(self) -> Self:
         self._ports.clear()
         async with AsyncExitStack() as stack:
+            self._tls = Tls(self.config.certificates or cache_folder() / "ca", self.config.tls_cert, self.config.tls_key)
             self.vision, self.storage = await stack.enter_async_context(core(self.config, self.clock, self._chance))
             http_server = await self._start_http(stack)
             stack.push_async_callback(self._end_connections)  # after the gRPC server, which first answers what it has begun
@@ -139,9 +143,12 @@ class Emulator:
         rest = RestSurface(self.vision)
         control = ControlSurface(self._control_routes())
         buckets = StorageSurface(self.storage, self._chance) if isinstance(self.storage, EmbeddedStorage) else None
+        accounts = AccountsSurface(self.config.project)
 
         async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
             path = request.raw_path
+            if accounts.claims(request.method, path):
+                return await accounts.handle(request)
             if rest.claims(path):
                 return await rest.handle(request)
             if control.claims(path):
@@ -181,7 +188,7 @@ class Emulator:
     def _listen(self, stack: AsyncExitStack, port: int, http_server: web.Server, grpc_socket: str) -> str:
         family = socket.AF_INET6 if ":" in self.config.host else socket.AF_INET
         listener = socket.create_server((self.config.host, port), family=family, backlog=BACKLOG)
-        opened = Port(listener, http_server, grpc_socket)
+        opened = Port(listener, http_server, grpc_socket, self._tls, Proxy(self.config.proxy_others))
         self._ports.append(opened)
         stack.callback(opened.close)
         return _address(self.config.host, listener.getsockname()[1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 import tomllib
 from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -178,6 +179,14 @@ class Config:
     auth: str = _option("open", "open: credentials are not looked at; required: a call without a key or token is refused", "WHO", _auth)
     quota: int | None = _option(None, "calls that each project may make in a minute, polls not counted; unset: any number", "N", _quota)
     pace: str = _option("auto", "when operations are seen to be done: auto, instant, polls:N, seconds:S, manual or never", "PACE", _pace)
+    certificates: Path | None = _option(  # noqa: RUF009 - a dataclass field under another name
+        None, "folder of the local certificate authority, which clients of TLS must trust; unset: one in the user's cache", "FOLDER"
+    )
+    tls_cert: Path | None = _option(  # noqa: RUF009 - as above
+        None, "certificate (PEM) to show to clients of TLS, in place of one by the local authority", "FILE"
+    )
+    tls_key: Path | None = _option(None, "its key (PEM); unset: it is in the certificate's file", "FILE")  # noqa: RUF009 - as above
+    proxy_others: bool = _option(False, "as a proxy, also lead to public hosts that are not answered here, instead of refusing")
     drain_seconds: float = _option(10.0, "how long accepted work may take to finish after SIGTERM, in seconds", "SECONDS", _seconds)
     output_content_type: str = _option("application/octet-stream", "content type of written result files", "TYPE", _content_type)
     log_level: str = _option("info", f"what is logged: {', '.join(LOG_LEVELS)}", "LEVEL", _log_level)
@@ -188,10 +197,19 @@ class Config:
                 object.__setattr__(self, option.name, option.read(getattr(self, option.name), Path()))
             except ValueError as wrong:
                 raise ConfigError(f"{option.name}: {wrong}") from wrong
+        if self.tls_key is not None and self.tls_cert is None:
+            raise ConfigError("tls_key without tls_cert: name the certificate that it belongs to")
         if self.storage is not None and self.buckets is not None:
             raise ConfigError("storage and buckets exclude each other: the buckets are either at that address or in that folder")
         if self.storage is not None and (self.bucket or self.auto_create_buckets):
             raise ConfigError("bucket and auto_create_buckets are for the built-in storage: make the buckets at the storage's address")
+
+
+def cache_folder() -> Path:
+    """Where this user's programs keep what can be made again."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "vision-emulator"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vision-emulator"  # noqa: TID251 - the one place that reads it
 
 
 class Option:
