@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from vision_emulator.annotators.dice import Dice
-from vision_emulator.annotators.geometry import Box, normalized_poly
+from vision_emulator.annotators.geometry import UPRIGHT, Box, Frame, normalized_poly_within, poly_within
 
 SPACE: Final = 1  # TextAnnotation.DetectedBreak.BreakType
+SURE_SPACE: Final = 2
 EOL_SURE_SPACE: Final = 3
 LINE_BREAK: Final = 5
-SPELLING_OF_BREAK: Final = {SPACE: " ", EOL_SURE_SPACE: "\n", LINE_BREAK: "\n"}
+SPELLING_OF_BREAK: Final = {SPACE: " ", SURE_SPACE: " ", EOL_SURE_SPACE: "\n", LINE_BREAK: "\n"}
 BLOCK_TYPE_TEXT: Final = 1
+BLOCK_TYPE_TABLE: Final = 2
+WIDE_GAP: Final = 2.0  # between words, in heights of the word before it: as wide as a tabulator, no mere space
+UNDETERMINED: Final = "und"  # BCP-47 for a language that nobody determined
 
 
 class Symbol(NamedTuple):
@@ -35,6 +40,14 @@ Paragraph = Sequence[Line]
 Block = Sequence[Paragraph]
 
 
+class Region(NamedTuple):
+    """A block that is no plain upright text: how it lies on the image, and its Block.BlockType."""
+
+    block: Block
+    frame: Frame = UPRIGHT
+    type: int = BLOCK_TYPE_TEXT
+
+
 class Language(NamedTuple):
     """What the text is written in: a BCP-47 code, how sure that is, and whether its words stand apart."""
 
@@ -43,78 +56,111 @@ class Language(NamedTuple):
     spaced: bool = True
 
 
+LanguageOf = Callable[[Paragraph], Language]
+
+
 def annotation(
-    blocks: Sequence[Block], size: tuple[int, int], language: Language, *, confidences: bool, of_page: bool = False
+    blocks: Sequence[Block | Region],
+    size: tuple[int, int],
+    language: Language | LanguageOf,
+    *,
+    confidences: bool,
+    of_page: bool = False,
 ) -> dict[str, Any]:
     """The fields ``text_annotations`` and ``full_text_annotation`` for a layout; an empty dict for no text.
 
-    The text has no newline at its end, as the current model's. ``confidences`` says whether the tree carries them;
-    a language always has its own. ``of_page`` gives the form that the API answers for pages of documents: polygons in shares of
-    the page, none around symbols, and no ``text_annotations``.
+    The text has no newline at its end, as the current model's. ``language`` is that of all the text, or says that of a paragraph.
+    ``confidences`` says whether the tree carries them; a language always has its own. ``of_page`` gives the form that the API answers
+    for pages of documents: polygons in shares of the page, none around symbols, and no ``text_annotations``.
     """
     if not blocks:
         return {}
-    page = _Page(language, confidences, size if of_page else None)
-    tree = [page.block(block) for block in blocks]
+    page = _Page(language, size, confidences=confidences, of_page=of_page)
+    tree = [page.block(block if isinstance(block, Region) else Region(block)) for block in blocks]
     del tree[-1]["paragraphs"][-1]["words"][-1]["symbols"][-1]["property"]  # its break, which is also what was spelled last
     text = "".join(page.spelled[:-1])
-    page_tree = page.rated({"property": page.languages, "width": size[0], "height": size[1], "blocks": tree}, page.words)
+    languages = page.languages()
+    page_tree = page.rated({"property": _property(languages), "width": size[0], "height": size[1], "blocks": tree}, page.words)
     full_text = {"full_text_annotation": {"pages": [page_tree], "text": text}}
     if of_page:
         return full_text
-    whole = {"locale": language.code, "description": text, "bounding_poly": Box.around(word.box for word in page.words).poly()}
-    words = [{"description": word.text, "bounding_poly": word.box.poly()} for word in page.words]
+    xs, ys = ([vertex[axis] for poly in page.polys for vertex in poly["vertices"]] for axis in "xy")
+    around = Box(min(xs), min(ys), max(xs), max(ys)).poly()
+    whole = {"locale": languages[0].code, "description": text, "bounding_poly": around}
+    words = [{"description": word.text, "bounding_poly": poly} for word, poly in zip(page.words, page.polys, strict=True)]
     return {"text_annotations": [whole, *words], **full_text}
+
+
+def _property(languages: Iterable[Language]) -> dict[str, Any]:
+    return {"detected_languages": [{"language_code": language.code, "confidence": language.confidence} for language in languages]}
 
 
 class _Page:
     """Builds the tree from the leaves up, and notes every word and the whole spelling on the way."""
 
-    def __init__(self, language: Language, confidences: bool, shares_of: tuple[int, int] | None) -> None:
-        self.languages = {"detected_languages": [{"language_code": language.code, "confidence": language.confidence}]}
+    def __init__(self, language: Language | LanguageOf, size: tuple[int, int], *, confidences: bool, of_page: bool) -> None:
         self.words: list[Symbol] = []  # each as if it were one symbol
+        self.polys: list[dict[str, Any]] = []  # around the words
         self.spelled: list[str] = []
-        self._between_words = SPACE if language.spaced else 0
+        self._language_of: LanguageOf = (lambda _: language) if isinstance(language, Language) else language
+        self._letters_in: dict[Language, int] = {}
+        self._frame = UPRIGHT
+        self._size = size
         self._confidences = confidences
-        self._shares_of = shares_of
+        self._of_page = of_page
 
-    def block(self, block: Block) -> dict[str, Any]:
+    def languages(self) -> list[Language]:
+        """Those of the paragraphs, the one with most letters first; of several each is as sure as its share of the letters."""
+        if len(self._letters_in) == 1:
+            return list(self._letters_in)
+        total = sum(self._letters_in.values())
+        shares: dict[str, float] = {}
+        for language, count in self._letters_in.items():
+            shares[language.code] = shares.get(language.code, 0.0) + language.confidence * count / total
+        return [Language(code, share) for code, share in sorted(shares.items(), key=lambda entry: (-entry[1], entry[0]))]
+
+    def block(self, region: Region) -> dict[str, Any]:
+        self._frame = region.frame
         first = len(self.words)
-        paragraphs = [self._paragraph(paragraph) for paragraph in block]
+        paragraphs = [self._paragraph(paragraph) for paragraph in region.block]
         parts = self.words[first:]
         return self.rated(
-            {"bounding_box": self._poly(Box.around(part.box for part in parts)), "paragraphs": paragraphs, "block_type": BLOCK_TYPE_TEXT},
+            {"bounding_box": self._poly(Box.around(part.box for part in parts)), "paragraphs": paragraphs, "block_type": region.type},
             parts,
         )
 
     def _paragraph(self, paragraph: Paragraph) -> dict[str, Any]:
         first = len(self.words)
+        language = self._language_of(paragraph)
+        said = _property([language])
         words: list[dict[str, Any]] = []
         for row, line in enumerate(paragraph, 1):
-            words += [self._word(word, self._between_words) for word in line[:-1]]
-            words.append(self._word(line[-1], EOL_SURE_SPACE if row < len(paragraph) else LINE_BREAK))
+            words += [self._word(word, said, _break_between(word, after, language)) for word, after in pairwise(line)]
+            words.append(self._word(line[-1], said, EOL_SURE_SPACE if row < len(paragraph) else LINE_BREAK))
         parts = self.words[first:]
+        self._letters_in[language] = self._letters_in.get(language, 0) + sum(len(part.text) for part in parts)
         return self.rated({"bounding_box": self._poly(Box.around(part.box for part in parts)), "words": words}, parts)
 
-    def _word(self, word: Word, after: int) -> dict[str, Any]:
+    def _word(self, word: Word, said: dict[str, Any], after: int) -> dict[str, Any]:
         whole = Symbol("".join(symbol.text for symbol in word), Box.around(symbol.box for symbol in word), _mean(word))
+        poly = self._poly(whole.box)
         self.words.append(whole)
+        self.polys.append(poly)
         self.spelled += (whole.text, SPELLING_OF_BREAK.get(after, ""))
         symbols = [self._symbol(symbol) for symbol in word]
         if after:
             symbols[-1]["property"] = {"detected_break": {"type": after}}
-        return self.rated({"property": self.languages, "bounding_box": self._poly(whole.box), "symbols": symbols}, word)
+        return self.rated({"property": said, "bounding_box": poly, "symbols": symbols}, word)
 
     def _poly(self, box: Box) -> dict[str, Any]:
-        if self._shares_of is None:
-            return box.poly()
-        width, height = self._shares_of
-        return normalized_poly(box.left / width, box.top / height, box.right / width, box.bottom / height)
+        if self._of_page:
+            return normalized_poly_within(self._size, self._frame.corners(box))
+        return box.poly() if self._frame is UPRIGHT else poly_within(self._size, self._frame.corners(box))
 
     def _symbol(self, symbol: Symbol) -> dict[str, Any]:
         node: dict[str, Any] = {"text": symbol.text}
-        if self._shares_of is None:
-            node["bounding_box"] = symbol.box.poly()
+        if not self._of_page:
+            node["bounding_box"] = self._poly(symbol.box)
         if self._confidences:
             node["confidence"] = symbol.confidence
         return node
@@ -124,6 +170,13 @@ class _Page:
         if self._confidences:
             node["confidence"] = _mean(parts)
         return node
+
+
+def _break_between(word: Word, after: Word, language: Language) -> int:
+    end, start = word[-1].box, after[0].box
+    if start.left - end.right > WIDE_GAP * max(symbol.box.height for symbol in word):
+        return SURE_SPACE
+    return SPACE if language.spaced else 0
 
 
 def _mean(parts: Sequence[Symbol]) -> float:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 from vision_emulator.annotators import Picture, Settings, text
 from vision_emulator.annotators.local.part import Part
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
-
-UNDETERMINED: Final = "und"  # BCP-47 for a language that nobody determined: a document does not say, and nothing here guesses
 
 
 class EmbeddedText(Part):
@@ -37,7 +35,7 @@ class EmbeddedText(Part):
         confidences = context.text_detection_params.enable_text_detection_confidence_score or any(
             feature.type == Feature.DOCUMENT_TEXT_DETECTION for feature in features
         )
-        hint = next(iter(context.language_hints), UNDETERMINED)
-        language = text.Language(hint, 1.0 if hint != UNDETERMINED else 0.0)
+        hint = next(iter(context.language_hints), text.UNDETERMINED)  # a document does not say, and nothing here guesses
+        language = text.Language(hint, 1.0 if hint != text.UNDETERMINED else 0.0)
         blocks = picture.embedded_text or ()
         return AnnotateImageResponse(**text.annotation(blocks, picture.size, language, confidences=confidences, of_page=True))
