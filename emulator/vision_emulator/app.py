@@ -23,6 +23,7 @@ from vision_emulator.core.admission import Admission
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.core.batch import Batches
 from vision_emulator.core.operations import Operations, Pace
+from vision_emulator.core.pictures import described
 from vision_emulator.core.service import Vision
 from vision_emulator.storage import Storage
 from vision_emulator.storage.directory import DirectoryStorage
@@ -31,6 +32,8 @@ from vision_emulator.storage.web import WebImages
 from vision_emulator.surfaces import http, rpc
 from vision_emulator.surfaces.accounts import AccountsSurface
 from vision_emulator.surfaces.control import ControlSurface
+from vision_emulator.surfaces.control.buckets import BucketsResource
+from vision_emulator.surfaces.control.guard import Guard
 from vision_emulator.surfaces.control.journal import JournalResource
 from vision_emulator.surfaces.control.operations import OperationsResource
 from vision_emulator.surfaces.control.route import Route
@@ -68,7 +71,8 @@ async def core(config: Config, clock: Clock, chance: Chance) -> AsyncIterator[Co
         batches = Batches(annotation, storage, config.output_content_type)
         operations = await stack.enter_async_context(Operations(clock, chance, Pace.parse(config.pace), config.project))
         admission = Admission(clock, config.project, credentials_required=config.auth == "required", calls_per_minute=config.quota)
-        yield Core(Vision(annotation, batches, operations, Journal(clock), admission), storage)
+        journal = Journal(clock, config.journal_entries, project=config.project, describe=described)
+        yield Core(Vision(annotation, batches, operations, journal, admission), storage)
 
 
 def _storage(config: Config, clock: Clock) -> Storage:
@@ -141,7 +145,12 @@ class Emulator:
 
     async def _start_http(self, stack: AsyncExitStack) -> web.Server:
         rest = RestSurface(self.vision)
-        control = ControlSurface(self._control_routes())
+        guard = Guard(self.config.host, self.config.control_token)
+        if guard.closed:
+            log.warning(
+                "the control API is closed: others may reach %s; --control-token TOKEN opens it to whoever has it", self.config.host
+            )
+        control = ControlSurface(self._control_routes(), guard)
         buckets = StorageSurface(self.storage, self._chance) if isinstance(self.storage, EmbeddedStorage) else None
         accounts = AccountsSurface(self.config.project)
 
@@ -164,6 +173,7 @@ class Emulator:
     def _control_routes(self) -> list[Route]:
         resources = (
             ServerResource(self.vision, self.reset),
+            BucketsResource(self.storage),
             JournalResource(self.vision.journal),
             OperationsResource(self.vision.operations, self.clock),
         )

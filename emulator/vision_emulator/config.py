@@ -26,6 +26,7 @@ STORAGE_OPTIONS: Final = ("storage", "buckets", "bucket", "auto_create_buckets")
 AUTH: Final = ("open", "required")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 DRAIN_SECONDS_MAX: Final = 3600.0
+ENTRIES_MAX: Final = 1_000_000  # of the journal; its bytes are bounded, too
 
 # A Kubernetes service or Docker link named vision-emulator puts these beside our own variables.
 # Texts of settings that are paths: these say so themselves, and start where they were written.
@@ -80,6 +81,11 @@ def _quota(value: int) -> None:
         raise ValueError(f"{value} lets nobody in; use 1 or more")
 
 
+def _entries(value: int) -> None:
+    if not 0 <= value <= ENTRIES_MAX:
+        raise ValueError(f"{value} is out of range; use 0 to {ENTRIES_MAX}")
+
+
 def _project(value: str) -> None:
     if not re.fullmatch(r"[a-z0-9.:-]+", value):
         raise ValueError(f"{value!r} is no project id; use lower-case letters, digits and hyphens")
@@ -105,6 +111,11 @@ def _pace(value: str) -> None:
         raise ValueError(f"{value!r} is no pace; use auto, instant, polls:N, seconds:S, manual or never") from wrong
 
 
+def _token(value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", value):  # RFC 6750
+        raise ValueError("what was given is no token; use letters, digits and . _ ~ + / - only")
+
+
 def _import_paths(value: tuple[str, ...]) -> None:
     for name in value:
         if not re.fullmatch(r"[\w.]+:\w+", name):
@@ -117,11 +128,12 @@ def _option(
     metavar: str = "",
     check: Callable[[Any], None] | None = None,
     word: str = "",  # the flag's and the variable's, where it is not the field's name
+    secret: bool = False,  # never printed
 ) -> Any:
-    metadata = {"help": help, "metavar": metavar, "check": check, "word": word}
-    return (
-        field(default_factory=default.copy, metadata=metadata) if isinstance(default, dict) else field(default=default, metadata=metadata)
-    )
+    metadata = {"help": help, "metavar": metavar, "check": check, "word": word, "secret": secret}
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +190,7 @@ class Config:
     seed: int = _option(0, "what invented answers are derived from, together with the image's bytes", "N")
     auth: str = _option("open", "open: credentials are not looked at; required: a call without a key or token is refused", "WHO", _auth)
     quota: int | None = _option(None, "calls that each project may make in a minute, polls not counted; unset: any number", "N", _quota)
+    journal_entries: int = _option(10_000, "calls that the journal remembers; the oldest are forgotten", "N", _entries)
     pace: str = _option("auto", "when operations are seen to be done: auto, instant, polls:N, seconds:S, manual or never", "PACE", _pace)
     certificates: Path | None = _option(  # noqa: RUF009 - a dataclass field under another name
         None, "folder of the local certificate authority, which clients of TLS must trust; unset: one in the user's cache", "FOLDER"
@@ -186,6 +199,9 @@ class Config:
         None, "certificate (PEM) to show to clients of TLS, in place of one by the local authority", "FILE"
     )
     tls_key: Path | None = _option(None, "its key (PEM); unset: it is in the certificate's file", "FILE")  # noqa: RUF009 - as above
+    control_token: str | None = _option(
+        None, "secret that control calls must carry; without one only this machine's programs are let in", "TOKEN", _token, secret=True
+    )
     proxy_others: bool = _option(False, "as a proxy, also lead to public hosts that are not answered here, instead of refusing")
     drain_seconds: float = _option(10.0, "how long accepted work may take to finish after SIGTERM, in seconds", "SECONDS", _seconds)
     output_content_type: str = _option("application/octet-stream", "content type of written result files", "TYPE", _content_type)
@@ -224,6 +240,7 @@ class Option:
         self.default = {} if self.is_table else declared.default
         self.help: str = declared.metadata["help"]
         self.metavar: str = declared.metadata["metavar"]
+        self.secret: bool = declared.metadata["secret"]
         self._check: Callable[[Any], None] | None = declared.metadata["check"]
         members = [member for member in get_args(hint) if member not in (NoneType, Ellipsis)]
         self.is_list = isinstance(self.default, tuple)
@@ -506,7 +523,10 @@ def as_toml(loaded: Loaded) -> str:
     rows = []
     for name, value in asdict(loaded.config).items():
         if not OPTIONS[name].is_table:
-            rows.append((f"# {name} =" if value is None else f"{name} = {_toml_value(value)}", loaded.origins[name]))
+            row = (
+                f"# {name} =" if value is None else f"# {name} = (not shown)" if OPTIONS[name].secret else f"{name} = {_toml_value(value)}"
+            )
+            rows.append((row, loaded.origins[name]))
     for table, keys in loaded.config.settings.items():  # last: in TOML a table has no end but the next
         rows.append((f"[settings.{_toml_key(table)}]", ""))
         for key, value in keys.items():

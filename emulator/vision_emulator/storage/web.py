@@ -37,7 +37,7 @@ _PATTERN: Final = re.compile(
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _ENDS_IN_A_NUMBER: Final = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)")
 # Names that public DNS does not hold: whoever allows one of these means a machine of their own network.
-_LOCAL_NAME: Final = re.compile(r"[^.]+|.+\.(localhost|local|internal|test|home\.arpa)")
+LOCAL_NAME: Final = re.compile(r"[^.]+|.+\.(localhost|local|internal|test|home\.arpa)")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -73,7 +73,7 @@ class UrlPattern:
     @property
     def names_a_private_place(self) -> bool:
         """Whether its host is an address, or a name that only a private network can have: then it may be there."""
-        return "*" not in self.host and (_address(self.host) is not None or _LOCAL_NAME.fullmatch(self.host) is not None)
+        return "*" not in self.host and (_address(self.host) is not None or LOCAL_NAME.fullmatch(self.host) is not None)
 
 
 @dataclass(frozen=True, slots=True)

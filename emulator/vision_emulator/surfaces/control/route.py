@@ -46,16 +46,23 @@ class Route:
     path: str  # under /_emulator, with {variables}: "/v1/operations/{id}:complete"
     summary: str  # one sentence for the OpenAPI document
     handler: Callable[[Asked], Awaitable[Any]]
-    body: type[Any] | None = None  # a msgspec.Struct that forbids unknown fields
-    answer: type[Any] | None = None  # what msgspec calls a type; None: {}
+    body: type[Any] | None = None  # a msgspec.Struct that forbids unknown fields; bytes: as it came, whatever its type
+    answer: type[Any] | None = None  # what msgspec calls a type; bytes: no JSON; None: {}
     query: Mapping[str, str] = field(default_factory=dict)  # name → what it does
     body_bytes_max: int = 64 * 1024
+    media: str = "application/json"  # of the answer
+    guarded: bool = True  # False: anybody may ask, and with any parameters
 
-    def matches(self, path: str) -> dict[str, str] | None:
-        """The variables of a path that this route names, or None."""
-        pattern = "".join(f"(?P<{part}>[^/:]+)" if index % 2 else re.escape(part) for index, part in enumerate(_VARIABLE.split(self.path)))
-        found = re.fullmatch(pattern, path)
-        return found.groupdict() if found else None
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What paths of this route look like while they are escaped; its groups are the variables."""
+        parts = enumerate(_VARIABLE.split(self.path))
+        return re.compile("".join(f"(?P<{part}>[^/:]+)" if index % 2 else re.escape(part) for index, part in parts))
+
+
+def variables_in(path: str) -> list[str]:
+    """The names of the variables of a route's path, in order."""
+    return _VARIABLE.findall(path)
 
 
 def read(data: bytes, kind: type[Any]) -> Any:
