@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import grpc.aio
 import pytest
@@ -13,10 +14,10 @@ from wire import check_health
 
 
 @pytest.fixture
-async def emulator(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Emulator]:
+async def emulator(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> AsyncIterator[Emulator]:
     """Running on a free port; at the end it must be well, and must have logged no error."""
     caplog.set_level("INFO")
-    async with Emulator(Config(port=0, bucket=("inputs", "results"))) as running:
+    async with Emulator(Config(port=0, bucket=("inputs", "results"), certificates=tmp_path / "ca")) as running:
         yield running
         await check_health(running)
     assert [record.getMessage() for record in caplog.get_records("call") if record.levelname in ("ERROR", "CRITICAL")] == []

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from ipaddress import ip_address
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 from vision_emulator.storage.web import is_public
@@ -54,10 +55,11 @@ class Refusal(Exception):
 
 
 class Proxy:
-    """Decides on tunnels; with ``others`` it also digs those that lead to other public hosts."""
+    """Decides on tunnels; with ``others`` it also digs those that lead to other hosts, whose addresses must be ``public``."""
 
-    def __init__(self, others: bool = False) -> None:
+    def __init__(self, others: bool = False, public: Callable[[IPv4Address | IPv6Address], bool] = is_public) -> None:
         self._others = others
+        self._public = public
 
     def target(self, head: bytes) -> Target:
         """Where a request head asks to be led; Refusal when that is not understood, or not allowed."""
@@ -81,7 +83,7 @@ class Proxy:
                 found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
                 failure: OSError = ConnectionError("it has no address")
                 for family, kind, protocol, _, address in found:
-                    if not is_public(ip_address(address[0])):
+                    if not self._public(ip_address(address[0])):
                         raise Refusal("403 Forbidden", f"{target.host} is at {address[0]}, no public address. Add it to NO_PROXY.")
                     connection = socket.socket(family, kind, protocol)
                     connection.setblocking(False)
