@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SIDE: Final = 32  # of the grey square whose waves are looked at
 WAVES: Final = 8  # the lowest of them in either direction: 8 x 8 make the 64 bits
+HASH_BITS: Final = WAVES * WAVES
 PATCHES: Final = 4  # of mean colour in either direction
 ROWS_AT_FIRST: Final = 256  # of a gallery; it doubles
 LEAST: Final = 1e-6  # of a wave; less is rounding, and would make bits of a plain picture a matter of luck

@@ -5,8 +5,8 @@ The core knows nothing of storage but this file. The exceptions below say what h
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, Self
 
 SCHEME = "gs://"
@@ -56,11 +56,17 @@ class StorageUnavailable(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a listing says of an object: its name inside the bucket, size in bytes, and the generation of its content."""
+    """What a listing says of an object: its name inside the bucket, size in bytes, and the generation of its content.
+
+    The rest is its owner's: how often what is said of the content was changed, its type, and metadata of any keys.
+    """
 
     name: str
     size: int
     generation: int
+    metageneration: int = 1
+    content_type: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Bucket(Protocol):

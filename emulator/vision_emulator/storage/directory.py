@@ -141,7 +141,7 @@ class DirectoryBucket(EmbeddedBucket):
         while True:
             records, _, after = await self._in_thread(self._select, Query(prefix, after=after, count=LIST_PAGE_MAX))
             for record in records:
-                yield ObjectInfo(record.name, record.size, record.generation)
+                yield record.listed()
             if after is None:
                 return
 

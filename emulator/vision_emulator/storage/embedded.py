@@ -85,6 +85,11 @@ class Record:
     component_count: int = 0  # parts it was composed of; 0 when it was not
     digests: Digests | None = None  # None until somebody asks over HTTP
 
+    def listed(self) -> ObjectInfo:
+        """What the seam's listing says of it."""
+        said = self.attributes
+        return ObjectInfo(self.name, self.size, self.generation, self.metageneration, said.content_type, said.metadata)
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
@@ -391,7 +396,7 @@ class MemoryBucket(EmbeddedBucket):
                 break
             if name in self._objects:
                 record, _ = self._objects[name]
-                yield ObjectInfo(name, record.size, record.generation)
+                yield record.listed()
 
     async def get(self, object_name: str, conditions: Conditions = ANY) -> Record:
         """An object's record; ObjectMissing."""

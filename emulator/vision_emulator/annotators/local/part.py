@@ -30,6 +30,10 @@ class Part(ABC):
         """Whether it answers this feature for this picture; asked on the event loop, so it must not decode."""
         return feature in self.features and picture.known
 
+    async def prepare(self) -> None:
+        """Awaited before ``look``: for what must be fetched first. VisionError is the picture's error."""
+        return
+
     @abstractmethod
     def look(self, picture: Picture, features: Sequence[Feature], context: ImageContext) -> AnnotateImageResponse:
         """The answer to the features it claimed; VisionError is the picture's error. CPU work, in a thread."""
