@@ -8,23 +8,26 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, Self
 
 from aiohttp import web
 
-from vision_emulator.annotators import Settings, load
+from vision_emulator.annotators import Settings, opened
 from vision_emulator.config import Config, cache_folder
 from vision_emulator.control.clock import Chance, Clock, SystemClock
 from vision_emulator.control.journal import Journal
 from vision_emulator.core.admission import Admission
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.core.batch import Batches
+from vision_emulator.core.library import StoredPictures
 from vision_emulator.core.operations import Operations, Pace
 from vision_emulator.core.pictures import described
 from vision_emulator.core.service import Vision
+from vision_emulator.remote import RemoteEmulator
 from vision_emulator.storage import Storage
 from vision_emulator.storage.directory import DirectoryStorage
 from vision_emulator.storage.embedded import EmbeddedStorage, MemoryStorage
@@ -33,7 +36,8 @@ from vision_emulator.surfaces import http, rpc
 from vision_emulator.surfaces.accounts import AccountsSurface
 from vision_emulator.surfaces.control import ControlSurface
 from vision_emulator.surfaces.control.buckets import BucketsResource
-from vision_emulator.surfaces.control.guard import Guard
+from vision_emulator.surfaces.control.events import EventsResource
+from vision_emulator.surfaces.control.guard import Guard, is_loopback
 from vision_emulator.surfaces.control.journal import JournalResource
 from vision_emulator.surfaces.control.operations import OperationsResource
 from vision_emulator.surfaces.control.route import Route
@@ -47,6 +51,7 @@ from vision_emulator.surfaces.tls import Tls
 log = logging.getLogger(__name__)
 
 CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+TOKEN_DIGITS: Final = 32  # of a control token that an emulator makes for itself
 CLOSE_SECONDS: Final = 1.0  # for answers that are being written when the server stops
 
 
@@ -58,16 +63,19 @@ class Core(NamedTuple):
 
 
 @asynccontextmanager
-async def core(config: Config, clock: Clock, chance: Chance) -> AsyncIterator[Core]:
-    """The API put together as configured; leaving the block stops its operations and lets its annotators and storage go."""
+async def core(config: Config, clock: Clock, chance: Chance, url: Callable[[], str] = str) -> AsyncIterator[Core]:
+    """The API put together as configured; leaving the block stops its operations and lets its annotators and storage go.
+
+    ``url`` answers, once it is known, where the server around it is reached.
+    """
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(_storage(config, clock))
         threads = stack.enter_context(ThreadPoolExecutor(CORES, thread_name_prefix="annotate"))
-        settings = Settings(config.seed, config.fixtures, config.shipped_fixtures, threads)
-        asked = load((*config.annotator, *config.annotators), settings, config.settings)
-        annotators = [await stack.enter_async_context(annotator) for annotator in asked]
+        library = StoredPictures(storage, url) if isinstance(storage, EmbeddedStorage) else None
+        settings = Settings(config.seed, config.fixtures, config.shipped_fixtures, threads, library=library)
+        annotators = await stack.enter_async_context(opened((*config.annotator, *config.annotators), settings, config.settings))
         web = await stack.enter_async_context(WebImages(config.allow_url))
-        annotation = ImageAnnotation(storage, annotators, web)
+        annotation = ImageAnnotation(storage, annotators, web, config.annotate_timeout)
         batches = Batches(annotation, storage, config.output_content_type)
         operations = await stack.enter_async_context(Operations(clock, chance, Pace.parse(config.pace), config.project))
         admission = Admission(clock, config.project, credentials_required=config.auth == "required", calls_per_minute=config.quota)
@@ -101,8 +109,8 @@ class Emulator:
     async def __aenter__(self) -> Self:
         self._ports.clear()
         async with AsyncExitStack() as stack:
-            self._tls = Tls(self.config.certificates or cache_folder() / "ca", self.config.tls_cert, self.config.tls_key)
-            self.vision, self.storage = await stack.enter_async_context(core(self.config, self.clock, self._chance))
+            self.tls = Tls(self.config.certificates or cache_folder() / "ca", self.config.tls_cert, self.config.tls_key)
+            self.vision, self.storage = await stack.enter_async_context(core(self.config, self.clock, self._chance, lambda: self.url))
             http_server = await self._start_http(stack)
             stack.push_async_callback(self._end_connections)  # after the gRPC server, which first answers what it has begun
             grpc_socket = await self._start_grpc(stack)
@@ -168,6 +176,7 @@ class Emulator:
 
         server = http.server(dispatch)
         stack.push_async_callback(http.close, server, CLOSE_SECONDS)
+        stack.callback(self.vision.journal.close)  # before: who listens to events is an unanswered request
         return server
 
     def _control_routes(self) -> list[Route]:
@@ -175,6 +184,7 @@ class Emulator:
             ServerResource(self.vision, self.reset),
             BucketsResource(self.storage),
             JournalResource(self.vision.journal),
+            EventsResource(self.vision.journal, self.vision.operations, self.clock),
             OperationsResource(self.vision.operations, self.clock),
         )
         return [route for resource in resources for route in resource.routes()]
@@ -198,7 +208,7 @@ class Emulator:
     def _listen(self, stack: AsyncExitStack, port: int, http_server: web.Server, grpc_socket: str) -> str:
         family = socket.AF_INET6 if ":" in self.config.host else socket.AF_INET
         listener = socket.create_server((self.config.host, port), family=family, backlog=BACKLOG)
-        opened = Port(listener, http_server, grpc_socket, self._tls, Proxy(self.config.proxy_others))
+        opened = Port(listener, http_server, grpc_socket, self.tls, Proxy(self.config.proxy_others))
         self._ports.append(opened)
         stack.callback(opened.close)
         return _address(self.config.host, listener.getsockname()[1])
@@ -208,65 +218,57 @@ def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class VisionEmulator:
-    """An emulator for a test or a program: ``with VisionEmulator() as emulator`` runs it in a thread with its own event loop,
-    ``async with`` in the running one.
+class VisionEmulator(RemoteEmulator):
+    """An emulator for a test or a program: ``with VisionEmulator() as emulator``, or ``async with``, runs it in a thread of its own,
+    so that its levers and blocking clients work in either.
 
     Takes a Config, or the same options as keywords; unlike the command it listens on a free port unless told otherwise and reads
-    neither files nor environment. ``address`` is ``host:port``, ``url`` the same with ``http://``.
+    neither files nor environment. ``address`` is ``host:port``, ``url`` the same with ``http://``; both once entered.
     """
 
     def __init__(self, config: Config | None = None, **options: Any) -> None:
         if config is not None and options:
             raise TypeError("give a Config or options, not both")
-        self._emulator = Emulator(config or Config(**{"port": 0, **options}))
+        config = config or Config(**{"port": 0, **options})
+        if config.control_token is None and not is_loopback(config.host):
+            config = replace(config, control_token=Chance().hex(TOKEN_DIGITS))  # or its own levers would be refused
+        super().__init__("", config.control_token)
+        self._emulator = Emulator(config)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
     @property
-    def address(self) -> str:
-        """host:port, once entered."""
-        return self._emulator.address
-
-    @property
-    def url(self) -> str:
-        """http://host:port, once entered."""
-        return self._emulator.url
-
-    @property
     def emulator(self) -> Emulator:
-        """What runs; with ``with`` it belongs to another thread's loop."""
+        """What runs; it belongs to another thread's loop."""
         return self._emulator
 
-    def reset(self) -> None:
-        """Back to how it was at the start."""
-        if self._loop is None:
-            self._emulator.reset()
-        else:
-            asyncio.run_coroutine_threadsafe(self._reset(), self._loop).result()
-
-    async def _reset(self) -> None:
-        self._emulator.reset()
-
     async def __aenter__(self) -> Self:
-        await self._emulator.__aenter__()
-        return self
+        return await asyncio.to_thread(self.__enter__)
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._emulator.__aexit__(*exc)
+        await asyncio.to_thread(self.__exit__, *exc)
 
     def __enter__(self) -> Self:
+        if self._thread is not None:
+            raise RuntimeError(f"this emulator runs already, on {self.address}; make another VisionEmulator for a second one")
         ready: Future[None] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)), name="vision-emulator", daemon=True)
         self._thread.start()
-        ready.result()
+        try:
+            ready.result()
+        except BaseException:
+            self._thread.join()
+            self._thread = None
+            raise
+        self._wire.address = self._emulator.address
         return self
 
     def __exit__(self, *exc: object) -> None:
         assert self._loop is not None
         assert self._stop is not None
         assert self._thread is not None
+        self.close()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._thread = self._loop = self._stop = None

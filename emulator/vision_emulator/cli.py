@@ -30,9 +30,11 @@ T = TypeVar("T")
 log = logging.getLogger("vision_emulator")
 
 PROGRAM: Final = "vision-emulator"
-ANNOTATE_OPTIONS: Final = ("fixtures", "shipped_fixtures", "annotators", "annotator", "settings", "seed", "log_level")
+ANNOTATE_OPTIONS: Final = ("fixtures", "shipped_fixtures", "annotators", "annotator", "settings", "annotate_timeout", "seed", "log_level")
 HEALTHCHECK_SECONDS: Final = 2.0
+STOP_SECONDS: Final = 5.0  # for everything to end once accepted work is done, or has been given up
 PROGRESS_CELLS: Final = 24
+SHELLS: Final = ("bash", "fish", "powershell", "dotenv", "github")
 
 
 class CannotStart(Exception):
@@ -65,6 +67,14 @@ def _parser() -> ArgumentParser:
         return added
 
     configuration.add_flags(command("serve", _serve, "Run the emulator until it is told to stop."))
+    launched = command(
+        "exec", _exec, "Run a program with an emulator beside it: clients built with no options come here. exec [OPTION…] -- COMMAND …"
+    )
+    configuration.add_flags(launched)
+    launched.add_argument("command", metavar="COMMAND", nargs="+", help="the program and its arguments, behind --")
+    env = command("env", _env, "Print the variables that lead programs to the emulator at --host and --port, for a shell to read.")
+    env.add_argument("--shell", choices=SHELLS, default=SHELLS[0], help=f"how to write them [default: {SHELLS[0]}]")
+    configuration.add_flags(env, "host", "port", "project", "storage", "certificates", "log_level")
     demo = command("demo", _demo, "Annotate twelve images end to end through Google's official client, and show every step.")
     demo.add_argument("--output", metavar="FOLDER", default="demo-output", help="folder for the images and results [default: demo-output]")
     annotate = command("annotate", _annotate, "Annotate image files and print the answer as JSON; no server is started.")
@@ -103,7 +113,8 @@ def _load(chosen: Namespace) -> Loaded:
     )
     for note in loaded.notes:
         log.info(note)
-    sys.path.append(str(Path.cwd()))  # for --annotator; last, so that no file lying about stands in for an installed package
+    if any(":" in name for name in (*loaded.config.annotator, *loaded.config.annotators)):
+        sys.path.append(str(Path.cwd()))  # last, so that no file lying about stands in for an installed package
     return loaded
 
 
@@ -136,9 +147,25 @@ async def _serve_until_told(config: Config) -> None:
         emulator = await _enter(stack, Emulator(config))
         _say_ready(emulator, config)
         await stop.wait()
+        _end_for_sure(config.drain_seconds + STOP_SECONDS)
         log.info("stopping; accepted work may take %g s to finish", config.drain_seconds)
         await _drain(emulator, config.drain_seconds, hurry)
     log.info("stopped")
+
+
+def _end_for_sure(seconds: float) -> None:
+    """Ends the process by then, also when a thread of some annotator hangs: Python would wait for it for ever."""
+    import os
+    import threading
+
+    def end() -> None:
+        log.error("something did not stop in %g s, perhaps an annotator that hangs: left running no longer", seconds)
+        sys.stdout.flush()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _enter(stack: AsyncExitStack, started: AbstractAsyncContextManager[T]) -> T:
@@ -185,6 +212,54 @@ async def _drain(emulator: Emulator, seconds: float, hurry: Event) -> None:
         await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
         draining.cancel()
         impatient.cancel()
+
+
+# ---- exec, env ----
+
+
+def _exec(chosen: Namespace) -> int:
+    import asyncio
+
+    flags = {name: value for name, value in vars(chosen).items() if name == "config" or name in configuration.OPTIONS}
+    defaults = {"port": 0, "proxy_others": True, "log_level": "warning"}  # beside the program's own output, and for all it reaches
+    loaded = configuration.load(flags)
+    unsaid = {name: value for name, value in defaults.items() if loaded.origins[name] == "default"}
+    logging.basicConfig(
+        stream=sys.stderr, level=unsaid.get("log_level", loaded.config.log_level).upper(), format="%(levelname)s %(message)s"
+    )
+    return asyncio.run(_run_beside(configuration.load(flags, **unsaid).config, chosen.command))
+
+
+async def _run_beside(config: Config, command: Sequence[str]) -> int:
+    from contextlib import AsyncExitStack
+
+    from vision_emulator import launch
+    from vision_emulator.app import Emulator
+
+    async with AsyncExitStack() as stack:
+        emulator = await _enter(stack, Emulator(config))
+        try:
+            code = await launch.run(emulator, config, command, configuration.environment())
+        except launch.CannotRun as failure:
+            print(f"{PROGRAM}: {failure}", file=sys.stderr)
+            return failure.code
+        if code != 0:
+            print(f"{PROGRAM}: {command[0]} exited with {code}. {launch.summary(emulator.vision.journal)}", file=sys.stderr)
+        return code
+
+
+def _env(chosen: Namespace) -> int:
+    from vision_emulator import environment
+    from vision_emulator.surfaces.tls import Authority
+
+    config, environ = _load(chosen).config, configuration.environment()
+    folder = configuration.cache_folder() / "env"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    address = _reachable(f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}")
+    authority = Authority(config.certificates or configuration.cache_folder() / "ca")
+    files = environment.write_files(folder, authority, config.project, f"http://{address}/token", environ)
+    print(environment.written(environment.variables(address, config.project, files, environ, config.storage), chosen.shell), end="")
+    return 0
 
 
 # ---- demo ----

@@ -7,21 +7,24 @@ exception into this one image's error.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import inspect
 import io
+import logging
 import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, Self
 
 from vision_emulator.contract import limits
 from vision_emulator.contract.errors import bad_image_data, document_is_no_image, image_too_many_pixels
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
     from vision_emulator.annotators.text import Block
 
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS: Final = 5.0  # for one annotator to let go of what it holds; ours
 ENTRY_POINTS: Final = "vision_emulator.annotators"  # the group under which packages declare their annotators
 
 # Which fields of AnnotateImageResponse answer a feature; the same table reads it backwards for given answers.
@@ -252,6 +258,13 @@ class Settings:
     table: Mapping[str, Any] = field(default_factory=dict)  # what the user set for this annotator: [settings.NAME] of the TOML file
 
 
+class Account(NamedTuple):
+    """How a feature is computed: the end of a sentence, and whether for every picture."""
+
+    note: str
+    whole: bool
+
+
 class Annotator(ABC):
     """Looks at one picture and fills in the features it knows.
 
@@ -261,11 +274,17 @@ class Annotator(ABC):
 
     name: ClassVar[str]
     settings_known: ClassVar[frozenset[str] | None] = None  # the keys of its table; None: it looks at them itself
+    trusted: ClassVar[bool] = False  # whether its answers go to clients without being looked over, as those of the emulator's own do
+    timed: ClassVar[bool] = True  # whether --annotate-timeout is over it; the two that answer at once, or when they were told to, are free
 
     @classmethod
     def create(cls, settings: Settings) -> Self:  # noqa: ARG003 - a default for those that need no settings
         """A new one for this server; override it to read the settings. SettingsError when they cannot be used."""
         return cls()
+
+    def ledger(self) -> Mapping[int, Account]:
+        """What is to be told of the features that it really computes, by number; nothing by default."""
+        return {}
 
     def knows(self, uri: str) -> bool:  # noqa: ARG002 - a default for those that never do
         """Whether it answers for this URI without seeing the bytes; asked only when there are none."""
@@ -322,10 +341,44 @@ def _created(name: str, kind: type[Annotator], settings: Settings) -> Annotator:
         for key in settings.table:
             if key not in kind.settings_known:
                 raise SettingsError(f"settings.{name}.{key} is no setting{_hint(key, kind.settings_known)}")
-    try:
+    with _starting(name, kind):
         return kind.create(settings)
+
+
+@contextmanager
+def _starting(name: str, kind: type[Annotator]) -> Iterator[None]:
+    """Names the annotator in what goes wrong while it starts; a stranger's exception becomes a SettingsError, its traceback logged."""
+    try:
+        yield
     except SettingsError as wrong:
         raise SettingsError(f"settings.{name}: {wrong}") from wrong
+    except Exception as failure:
+        if kind.trusted:
+            raise
+        log.debug("annotator %s cannot start", name, exc_info=True)
+        raise SettingsError(f"annotator {name} cannot start: {type(failure).__name__}: {failure}") from failure
+
+
+@asynccontextmanager
+async def opened(
+    names: Sequence[str], settings: Settings, tables: Mapping[str, Mapping[str, Any]] | None = None
+) -> AsyncIterator[list[Annotator]]:
+    """The annotators of ``load``, entered; leaving the block lets each go, and one that fails or dawdles then is logged and left."""
+    annotators = load(names, settings, tables)
+    entered: list[Annotator] = []
+    try:
+        for annotator in annotators:
+            with _starting(annotator.name, type(annotator)):
+                await annotator.__aenter__()
+            entered.append(annotator)
+        yield entered
+    finally:
+        for annotator in reversed(entered):
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await annotator.__aexit__(None, None, None)
+            except Exception:  # a stranger's as well: the others must be let go, too
+                log.exception("annotator %s did not end well", annotator.name)
 
 
 def _installed(name: str, found: Mapping[str, EntryPoint]) -> type[Annotator]:
@@ -354,6 +407,8 @@ def _imported(name: str) -> type[Annotator]:
 def _checked(name: str, kind: Any) -> type[Annotator]:
     if not isinstance(kind, type) or not issubclass(kind, Annotator):
         raise UnknownAnnotator(f"{name} is no annotator: make it a subclass of vision_emulator.Annotator")
+    if inspect.iscoroutinefunction(kind.claims):
+        raise UnknownAnnotator(f"{name}: claims must answer at once: write it without async")
     unwritten = getattr(kind, "__abstractmethods__", ())
     if unwritten:
         raise UnknownAnnotator(f"{name} is not finished: it has no {' and no '.join(sorted(unwritten))}")

@@ -91,6 +91,8 @@ class Fixtures(Annotator):
     """
 
     name: ClassVar[str] = "fixtures"
+    trusted: ClassVar[bool] = True
+    timed: ClassVar[bool] = False
 
     def __init__(self, folders: Sequence[Path] = (), shipped: bool = True) -> None:
         sources = [*folders, shipped_folder()] if shipped else folders

@@ -37,6 +37,8 @@ class Synthetic(Annotator):
     """Answers every feature of every picture."""
 
     name: ClassVar[str] = "synthetic"
+    trusted: ClassVar[bool] = True
+    timed: ClassVar[bool] = False
 
     def __init__(self, seed: int = 0, threads: Executor | None = None) -> None:
         """``seed`` picks one of many worlds; pixels are decoded in ``threads``, by default the event loop's own."""

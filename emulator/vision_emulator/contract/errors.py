@@ -240,6 +240,19 @@ def quota_exceeded(project: str, calls_per_minute: int) -> VisionError:
     return VisionError(Code.RESOURCE_EXHAUSTED, message, reason, Help(links=[link]))
 
 
+def service_disabled(project: str) -> VisionError:
+    """A project that has not enabled the API. Recorded."""
+    url = f"https://console.developers.google.com/apis/api/{_SERVICE}/overview?project={project}"
+    message = (
+        f"Cloud Vision API has not been used in project {project} before or it is disabled. Enable it by visiting {url} then retry. If you "
+        "enabled this API recently, wait a few minutes for the action to propagate to our systems and retry."
+    )
+    link: Any = Help.Link(description="Google developers console API activation", url=url)
+    return VisionError(
+        Code.PERMISSION_DENIED, message, Help(links=[link]), _reason("SERVICE_DISABLED", consumer=f"projects/{project}")
+    )
+
+
 def _reason(reason: str, **metadata: str) -> ErrorInfo:
     """Why a call was refused, for programs."""
     return ErrorInfo(reason=reason, domain=_DOMAIN, metadata={**metadata, "service": _SERVICE})
@@ -472,6 +485,11 @@ def features_failed() -> VisionError:
     return VisionError(Code.INTERNAL, "Internal server error. Error processing features.")
 
 
+def features_late() -> VisionError:
+    """An annotator took too long over this image. Code 4 is recorded for images that timed out; wording ours."""
+    return VisionError(Code.DEADLINE_EXCEEDED, "Deadline exceeded. Error processing features.")
+
+
 def given(code: Code, message: str) -> VisionError:
     """The error that a user gave as the answer to an image: code and text are theirs."""
     return VisionError(code, message)
@@ -526,3 +544,52 @@ def pace_malformed(text: str) -> VisionError:
         Code.INVALID_ARGUMENT,
         f"Invalid x-vision-emulator-pace: {text[:100]!r}. Use auto, instant, polls:N, seconds:S, manual or never.",
     )
+
+
+# ---- fault rules ----
+
+# What Google's APIs say when they have nothing better to say. Recorded on other Google APIs, but for the codes that no server sends.
+_GENERAL: Final = {
+    Code.CANCELLED: "The operation was cancelled.",
+    Code.UNKNOWN: "Unknown Error.",
+    Code.INVALID_ARGUMENT: "Request contains an invalid argument.",
+    Code.DEADLINE_EXCEEDED: "Deadline expired before operation could complete.",
+    Code.NOT_FOUND: "Requested entity was not found.",
+    Code.ALREADY_EXISTS: "Requested entity already exists",
+    Code.PERMISSION_DENIED: "The caller does not have permission",
+    Code.RESOURCE_EXHAUSTED: "Resource has been exhausted (e.g. check quota).",
+    Code.FAILED_PRECONDITION: "Precondition check failed.",
+    Code.ABORTED: "The operation was aborted.",
+    Code.OUT_OF_RANGE: "Client specified an invalid range.",
+    Code.UNIMPLEMENTED: "Operation is not implemented, or supported, or enabled.",
+    Code.INTERNAL: "Internal error encountered.",
+    Code.UNAVAILABLE: "The service is currently unavailable.",
+    Code.DATA_LOSS: "Unrecoverable data loss or data corruption.",
+    Code.UNAUTHENTICATED: "Request had invalid authentication credentials.",
+}
+
+
+def by_rule(code: Code, message: str, *details: Message) -> VisionError:
+    """The failure that a fault rule asks for, with the general text of its code where the rule has none."""
+    return VisionError(code, message or _GENERAL[code], *details)
+
+
+def connection_broken() -> VisionError:
+    """A connection that a fault rule breaks, where the transport has no connection of its own to break. Wording ours."""
+    return VisionError(Code.UNAVAILABLE, "Connection reset by peer")
+
+
+def rule_unknown(rule_id: str, near: str) -> VisionError:
+    """A call that asks for a fault rule which is none. Wording ours."""
+    hint = f"; did you mean {near}?" if near else "; POST /_emulator/v1/faults makes one."
+    return VisionError(Code.INVALID_ARGUMENT, f"x-vision-emulator-rule names no fault rule: {rule_id[:100]!r}{hint}")
+
+
+def retry_test_unknown(test: str) -> VisionError:
+    """A call that belongs to a retry test which is none. Wording ours."""
+    return VisionError(Code.NOT_FOUND, f"x-retry-test-id names no retry test: {test[:100]!r}; POST /retry_test makes one.")
+
+
+def instructions_unknown(reason: str) -> VisionError:
+    """Test instructions of a call that mean nothing. Wording ours."""
+    return VisionError(Code.INVALID_ARGUMENT, f"x-goog-emulator-instructions: {reason}")

@@ -12,6 +12,7 @@ from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature, ImageContext
 from vision_emulator.contract.methods import Call
 from vision_emulator.core import validate
+from vision_emulator.core.strangers import Strangers
 from vision_emulator.storage import (
     SCHEME,
     AccessDenied,
@@ -79,7 +80,14 @@ class Reader:
         return Inquiry(self._headers, self._project, context.language_hints)
 
     def _is_known(self, uri: str) -> bool:
-        return any(annotator.knows(uri) for annotator in self._annotators)
+        for annotator in self._annotators:
+            try:
+                if annotator.knows(uri):
+                    return True
+            except Exception:  # a plug-in's bug is this image's error here, too
+                log.exception("annotator %s failed on %s", annotator.name, uri)
+                raise errors.features_failed() from None
+        return False
 
     async def _from_web(self, url: str) -> bytes:
         if self._web is None:
@@ -144,10 +152,16 @@ class Reader:
 class ImageAnnotation:
     """Annotates single images with the configured annotators, in their order; without ``web`` no http(s) URL is fetched."""
 
-    def __init__(self, storage: Storage, annotators: Sequence[Annotator], web: Web | None = None) -> None:
+    def __init__(self, storage: Storage, annotators: Sequence[Annotator], web: Web | None = None, timeout_seconds: float = 0) -> None:
         self._storage = storage
         self._annotators = annotators
+        self._strangers = Strangers(timeout_seconds)
         self._web = web
+
+    @property
+    def annotators(self) -> Sequence[Annotator]:
+        """Who looks at pictures, in the order in which they are asked."""
+        return self._annotators
 
     def reader(self, call: Call) -> Reader:
         """A fresh reader for one call or batch."""
@@ -187,7 +201,7 @@ class ImageAnnotation:
             try:
                 claimed = [feature for feature in left if annotator.claims(picture, feature.type)]
                 if claimed:
-                    _merge(response, await annotator.annotate(picture, claimed, context))
+                    _merge(response, await self._answer(annotator, picture, claimed, context))
             except VisionError:
                 raise
             except Exception:  # a plug-in's bug is this image's error; the server and the other images live on
@@ -200,6 +214,16 @@ class ImageAnnotation:
                 left = [feature for feature in left if feature.type not in taken]
                 if not left:
                     break
+
+    async def _answer(
+        self, annotator: Annotator, picture: Picture, features: Sequence[Feature], context: ImageContext
+    ) -> AnnotateImageResponse:
+        if not annotator.trusted:
+            return await self._strangers.ask(annotator, picture, features, context)
+        if annotator.timed:
+            answer: AnnotateImageResponse = await self._strangers.in_time(annotator, picture, features, context)
+            return answer
+        return await annotator.annotate(picture, features, context)
 
 
 def _merge(response: AnnotateImageResponse, answer: AnnotateImageResponse) -> None:
