@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pictures import drawn
-from vision_emulator import Config, VisionEmulator
+from vision_emulator import Config, ControlError, VisionEmulator
 from vision_emulator.app import Emulator, core
 from vision_emulator.contract.messages import BatchAnnotateImagesRequest, Feature
 from vision_emulator.contract.methods import METHODS, Call
@@ -51,10 +51,11 @@ async def test_an_emulator_that_was_left_can_be_entered_again() -> None:
     emulator = VisionEmulator(bucket=("photos",))
     for _ in range(2):
         async with emulator:
-            bucket = await emulator.emulator.storage.bucket("photos")
-            assert [info async for info in bucket.list()] == []
-            await bucket.write("a", b"1", "text/plain")
+            assert emulator.buckets.objects("gs://photos") == []
+            emulator.buckets.write("gs://photos/a", b"1")
     with emulator:
+        emulator.reset()
+    with pytest.raises(ControlError, match="does not answer"):
         emulator.reset()
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import vision_emulator
-from vision_emulator import VisionEmulator
+from vision_emulator.app import Emulator
+from vision_emulator.config import Config
 from vision_emulator.contract.errors import Code, VisionError
 from vision_emulator.contract.methods import METHODS, Call
 
@@ -45,9 +46,10 @@ def test_layers_hold() -> None:
     assert run.returncode == 0, run.stdout
 
 
-def test_the_public_door_is_these_four_names() -> None:
+def test_the_public_door_is_these_names() -> None:
     """What users import is decided, not accidental; each name leads somewhere and nothing else does."""
-    assert sorted(vision_emulator.__all__) == ["Annotator", "Config", "VisionEmulator", "VisionError"]
+    names = ["Annotator", "Config", "Control", "ControlError", "RemoteEmulator", "VisionEmulator", "VisionError"]
+    assert sorted(vision_emulator.__all__) == names
     for name in vision_emulator.__all__:
         assert getattr(vision_emulator, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Emulator'"):
@@ -100,10 +102,10 @@ def test_every_method_is_answered_or_says_that_it_is_not(codes_of_methods: list[
 async def codes_of_methods() -> list[tuple[str, Code]]:
     """Each method's name and the code that an empty request gets."""
     codes = []
-    async with VisionEmulator() as emulator:
+    async with Emulator(Config(port=0)) as emulator:
         for method in METHODS.values():
             try:
-                await emulator.emulator.vision.call(Call(method, method.request(), {}))
+                await emulator.vision.call(Call(method, method.request(), {}))
                 code = Code.OK
             except VisionError as refusal:
                 code = refusal.code

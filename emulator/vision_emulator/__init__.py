@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vision_emulator.annotators import Annotator
     from vision_emulator.app import VisionEmulator
+    from vision_emulator.client import Control, ControlError
     from vision_emulator.config import Config
     from vision_emulator.contract.errors import VisionError
+    from vision_emulator.remote import RemoteEmulator
 
-__all__ = ["Annotator", "Config", "VisionEmulator", "VisionError"]
+__all__ = ["Annotator", "Config", "Control", "ControlError", "RemoteEmulator", "VisionEmulator", "VisionError"]
 
-_HOMES = {"Annotator": "annotators", "Config": "config", "VisionEmulator": "app", "VisionError": "contract.errors"}
+_HOMES = {
+    "Annotator": "annotators",
+    "Config": "config",
+    "Control": "client",
+    "ControlError": "client",
+    "RemoteEmulator": "remote",
+    "VisionEmulator": "app",
+    "VisionError": "contract.errors",
+}
 
 
 def __getattr__(name: str) -> Any:  # the door costs nothing until a name is used: the command line starts through it
