@@ -1,16 +1,53 @@
-"""What was called: one entry per call, bounded, the oldest forgotten first."""
+"""What was called: one entry per call, bounded in number and in bytes, the oldest forgotten first.
+
+An entry holds on to the messages of its call; JSON is made of them when somebody reads. The bytes of pictures do not stay: when a call
+with large ones is over, a thread replaces them by what they are (digest, size, format, width and height), and small ones are replaced
+when the entry is read. Credentials are never kept: the journal knows only of which kind they were.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
-from vision_emulator.contract import limits
+from google.protobuf.message import Message
+
+from vision_emulator.contract import codec, limits
 from vision_emulator.contract.errors import Code, VisionError
-from vision_emulator.contract.methods import Call
+from vision_emulator.contract.messages import Feature
+from vision_emulator.contract.methods import Call, Method
 from vision_emulator.control.clock import Clock
+
+ANNOTATORS: Final = "x-vision-emulator-annotators"  # says in answers who annotated: fixtures=2,synthetic=1
+HIDDEN: Final = "(hidden)"  # stands for every secret
+_CLIENT: Final = "x-goog-api-client"  # gl-python/3.11.2 grpc/1.60.0 gax/2.11.0 gapic/3.7.2
+_SECRET_HEADERS: Final = re.compile(r"auth|token|key\b|cookie|secret|password|credential|signature", re.IGNORECASE)
+_SECRET_PARAMETERS: Final = re.compile(r"(?<=[?&])((?:key|access_token|oauth_token|token|sig|X-Goog-Signature)=)[^&#\s]*", re.IGNORECASE)
+_ENTRY_BYTES: Final = 1024  # what an entry takes beside its messages and headers
+_IMAGE_ANSWER_BYTES: Final = 2048  # what the answer to one image takes, about, its text not counted
+_CHARACTER_BYTES: Final = 70  # what a read character takes in an answer with its symbol, box and confidence; measured
+
+Describe = Callable[[bytes], dict[str, Any]]  # what the journal says of a picture in place of its bytes
+
+
+def described(content: bytes) -> dict[str, Any]:
+    """Digest and size, all that can be said without looking into the picture."""
+    return {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A request as the journal keeps it: the message without its pictures' bytes, and what these were."""
+
+    message: Message
+    contents: Mapping[int, dict[str, Any]]  # by the index in ``requests``
+    unknown: tuple[str, ...]  # fields that the contract does not know: "requests[0].features[1]: field 99"
 
 
 @dataclass(slots=True, eq=False)
@@ -19,21 +56,149 @@ class Entry:
 
     number: int
     at: float
-    method: str
+    rpc: Method
     transport: str
+    project: str
+    metadata: Mapping[str, str]
+    deadline_seconds: float | None
+    request: Message | Kept
+    size: int  # bytes of the request
+    describe: Describe
     code: Code | None = None
     message: str = ""
     seconds: float = 0.0
     answered: dict[str, str] = field(default_factory=dict)  # the answer's own headers, among them who annotated
+    answer: Message | None = None  # None: refused, not yet answered, or larger than the journal keeps
+    answer_bytes: int = 0  # about; of any answer, kept or not
+    fault: str = ""  # what struck, when a rule for faults did
+    weight: int = 0  # bytes it counts for, while the journal has it
+
+    @property
+    def method(self) -> str:
+        """The full name of the RPC."""
+        return self.rpc.full_name
+
+    def kept(self) -> Kept:
+        """The request without its pictures' bytes; they are let go of for good."""
+        request = self.request
+        if not isinstance(request, Kept):
+            request = self.request = _kept(request, self.describe)
+        return request
+
+    def plain(self) -> dict[str, Any]:
+        """The entry as JSON: its code by name ("OK", "NOT_FOUND", null while it is being answered), request and answer decoded."""
+        kept, answer = self.kept(), self.answer
+        request = codec.to_json(kept.message)
+        for index, content in kept.contents.items():
+            element = request["requests"][index]
+            element.setdefault("image" if self.content_holder == "image" else "inputConfig", {})["content"] = content
+        return {
+            "number": self.number,
+            "at": self.at,
+            "method": self.method,
+            "transport": self.transport,
+            "project": self.project,
+            "code": None if self.code is None else self.code.name,
+            "message": self.message,
+            "seconds": self.seconds,
+            "deadline": self.deadline_seconds,
+            "userAgent": self.metadata.get("user-agent", ""),
+            "client": client(self.metadata),
+            "credentials": credentials(self.metadata),
+            "headers": {name: shown(name, value) for name, value in self.metadata.items()},
+            "request": request,
+            "unknownFields": list(kept.unknown),
+            "images": _images(request),
+            "answer": None if answer is None else codec.to_json(answer),
+            "answerBytes": self.answer_bytes,
+            "answered": {name: shown(name, value) for name, value in self.answered.items()},
+            "annotators": _counts(self.answered.get(ANNOTATORS, "")),
+            "operation": self.operation,
+            "fault": self.fault,
+        }
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation that the call began or asked about; "" when it did neither."""
+        if self.rpc.service == "Operations":
+            return str(getattr(self.kept().message, "name", "")) if self.rpc.name != "ListOperations" else ""
+        return str(getattr(self.answer, "name", "")) if self.rpc.operation_response else ""
+
+    @property
+    def client_text(self) -> str:
+        """What the caller says of itself: its user agent, and its library in x-goog-api-client."""
+        return f"{self.metadata.get('user-agent', '')} {self.metadata.get(_CLIENT, '')}"
+
+    @property
+    def content_holder(self) -> str:
+        """Which field of an element of its ``requests`` holds the bytes of a picture or file; "" when none does."""
+        return _content_holder(self.rpc.request.DESCRIPTOR)
+
+
+class Event(NamedTuple):
+    """Something that happened to a call: "started" or "finished"."""
+
+    kind: str
+    entry: Entry
+
+
+class Reader:
+    """Somebody who is told of calls as they happen; who reads too slowly misses the oldest, and learns how many."""
+
+    def __init__(self, events_max: int) -> None:
+        self._events: deque[Event] = deque(maxlen=events_max)
+        self._wake = asyncio.Event()
+        self.missed = 0  # since it was last asked
+        self.closed = False
+
+    def put(self, event: Event) -> None:
+        """Tells of an event; never waits."""
+        if len(self._events) == self._events.maxlen:
+            self.missed += 1
+        self._events.append(event)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        self.closed = True
+        self._wake.set()
+
+    async def events(self, seconds: float) -> tuple[int, list[Event]]:
+        """How many were missed, and the events since; waits at most so long for the first."""
+        if not self._events and not self.closed:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                return 0, []
+        self._wake.clear()
+        missed, self.missed = self.missed, 0
+        events = list(self._events)
+        self._events.clear()
+        return missed, events
 
 
 class Journal:
-    """Every call that reached the API, newest last."""
+    """Every call that reached the API, newest last. ``project`` is whose calls they are when the caller does not say."""
 
-    def __init__(self, clock: Clock, entries_max: int = limits.JOURNAL_ENTRIES_MAX) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        entries_max: int = limits.JOURNAL_ENTRIES_MAX,
+        *,
+        project: str = "",
+        describe: Describe = described,
+        bytes_max: int = limits.JOURNAL_BYTES_MAX,
+    ) -> None:
         self._clock = clock
-        self._entries: deque[Entry] = deque(maxlen=entries_max)
+        self._entries_max = entries_max
+        self._bytes_max = bytes_max
+        self._project = project
+        self._describe = describe
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
         self._count = 0
+        self._readers: set[Reader] = set()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._entries))
@@ -41,17 +206,35 @@ class Journal:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def reset(self) -> None:
-        """Forgets every entry and counts from one again."""
-        self._entries.clear()
-        self._count = 0
+    @property
+    def bytes(self) -> int:
+        """What all entries that are over take, about."""
+        return self._bytes
+
+    @property
+    def readers(self) -> int:
+        """How many are being told of calls."""
+        return len(self._readers)
+
+    def find(self, number: int) -> Entry | None:
+        """The entry of this number, when the journal still has it."""
+        return next((entry for entry in self._entries if entry.number == number), None)
+
+    def reset(self, project: str = "") -> None:
+        """Forgets every entry and counts from one again; of one project: its entries alone, and the count goes on."""
+        left = [entry for entry in self._entries if project and entry.project != project]
+        for entry in self._entries:
+            if not project or entry.project == project:
+                entry.weight = -1
+        self._entries = deque(left)
+        self._bytes = sum(entry.weight for entry in left)
+        if not project:
+            self._count = 0
 
     @contextmanager
     def entry(self, call: Call) -> Iterator[Entry]:
         """Notes a call and, when the block is left, how it ended."""
-        self._count += 1
-        entry = Entry(self._count, self._clock.now(), call.method.full_name, call.transport)
-        self._entries.append(entry)
+        entry = self._open(call)
         try:
             yield entry
             entry.code = Code.OK
@@ -62,5 +245,200 @@ class Journal:
             entry.code = Code.CANCELLED
             raise
         finally:
-            entry.seconds = self._clock.now() - entry.at
-            entry.answered = call.answer_metadata
+            self._close(entry, call)
+
+    @contextmanager
+    def read(self, events_max: int = limits.EVENTS_QUEUED_MAX) -> Iterator[Reader]:
+        """Somebody who is told of every call from now on, as long as the block lasts."""
+        reader = Reader(events_max)
+        self._readers.add(reader)
+        try:
+            yield reader
+        finally:
+            self._readers.discard(reader)
+
+    def close(self) -> None:
+        """Tells all readers that nothing more will come."""
+        for reader in self._readers:
+            reader.close()
+
+    def _open(self, call: Call) -> Entry:
+        self._count += 1
+        entry = Entry(
+            self._count,
+            self._clock.now(),
+            call.method,
+            call.transport,
+            call.project or self._project,
+            call.metadata,
+            call.deadline_seconds,
+            call.request,
+            call.size or call.request.ByteSize(),
+            self._describe,
+        )
+        self._entries.append(entry)
+        while len(self._entries) > self._entries_max:
+            self._forget_oldest()
+        for reader in self._readers:
+            reader.put(Event("started", entry))
+        return entry
+
+    def _close(self, entry: Entry, call: Call) -> None:
+        entry.seconds = self._clock.now() - entry.at
+        entry.answered = call.answer_metadata
+        if entry.answer is not None:
+            entry.answer_bytes = _answer_bytes(entry.answer)
+            if entry.answer_bytes > limits.JOURNAL_ANSWER_BYTES_MAX:
+                entry.answer = None
+        for reader in self._readers:
+            reader.put(Event("finished", entry))
+        if entry.weight >= 0:  # it was not forgotten meanwhile
+            self._weigh(entry)
+
+    def _weigh(self, entry: Entry) -> None:
+        """Counts what the entry takes, lets go of large pictures, and of the oldest entries when all take too much."""
+        request_bytes = entry.size
+        if request_bytes > limits.JOURNAL_CONTENT_BYTES_MAX and entry.content_holder:
+            self._let_go(entry)
+            request_bytes = limits.JOURNAL_CONTENT_BYTES_MAX
+        headers = sum(map(len, entry.metadata.values()))
+        entry.weight = _ENTRY_BYTES + headers + request_bytes + (entry.answer_bytes if entry.answer is not None else 0)
+        self._bytes += entry.weight
+        while self._bytes > self._bytes_max:
+            self._forget_oldest()
+
+    def _let_go(self, entry: Entry) -> None:
+        """Replaces the bytes of pictures, in a thread where there is a loop: the digest of 20 MB takes 15 ms."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            entry.kept()
+        else:
+            loop.run_in_executor(None, entry.kept)
+
+    def _forget_oldest(self) -> None:
+        oldest = self._entries.popleft()
+        self._bytes -= max(oldest.weight, 0)
+        oldest.weight = -1
+
+
+# ---- what callers say of themselves ----
+
+
+def client(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """The client library and the versions of all it is made of, as Google's libraries say it in x-goog-api-client; None for others."""
+    versions = dict(part.partition("/")[::2] for part in metadata.get(_CLIENT, "").split())
+    if not versions:
+        return None
+    language = next((name for name in versions if name.startswith("gl-")), "")
+    library = next((name for name in ("gccl", "gapic") if name in versions), "")
+    return {
+        "language": language.removeprefix("gl-"),
+        "languageVersion": versions.get(language, ""),
+        "library": library,
+        "libraryVersion": versions.get(library, ""),
+        "versions": versions,
+    }
+
+
+def credentials(metadata: Mapping[str, str]) -> str:
+    """Of which kind the credentials were: "bearer token", "API key", "other" or "none"."""
+    scheme = metadata.get("authorization", "").partition(" ")[0].lower()
+    if scheme:
+        return "bearer token" if scheme == "bearer" else "other"
+    return "API key" if metadata.get("x-goog-api-key") else "none"
+
+
+def shown(name: str, value: str) -> str:
+    """A header's value as it may be shown: secrets are hidden, and so are those in the queries of URLs."""
+    return HIDDEN if _SECRET_HEADERS.search(name) else _SECRET_PARAMETERS.sub(rf"\1{HIDDEN}", value)
+
+
+def _counts(text: str) -> dict[str, int]:
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return {name: int(count) for name, _, count in pairs if count.isdigit()}
+
+
+# ---- what was asked ----
+
+
+def _content_holder(descriptor: Any) -> str:
+    requests = descriptor.fields_by_name.get("requests")
+    fields = () if requests is None else requests.message_type.fields_by_name
+    return next((name for name in ("image", "input_config") if name in fields), "")
+
+
+def _kept(request: Message, describe: Describe) -> Kept:
+    """The request without the bytes of its pictures."""
+    unknown = tuple(_unknown(request, ""))
+    holder = _content_holder(request.DESCRIPTOR)
+    contents: dict[int, dict[str, Any]] = {}
+    if not holder:
+        return Kept(request, contents, unknown)
+    elements: list[Message] = []
+    for index, element in enumerate(request.requests):  # type: ignore[attr-defined]
+        content = getattr(element, holder).content
+        if content:
+            contents[index] = describe(content)
+            element = _without_content(element, holder)  # noqa: PLW2901 - the same, lighter
+        elements.append(element)
+    if not contents:
+        return Kept(request, contents, unknown)
+    others = {field.name: value for field, value in request.ListFields() if field.name != "requests"}
+    return Kept(type(request)(requests=elements, **others), contents, unknown)
+
+
+def _without_content(element: Message, holder: str) -> Message:
+    fields = {field.name: value for field, value in element.ListFields() if field.name != holder}
+    held = getattr(element, holder)
+    kept = type(held)(**{field.name: value for field, value in held.ListFields() if field.name != "content"})
+    return type(element)(**fields, **{holder: kept})
+
+
+def _unknown(message: Message, place: str) -> Iterator[str]:
+    """Each field of the message and of those in it that its type does not have, by place and number."""
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    fields: Any = UnknownFieldSet(message)
+    for unknown in fields:
+        yield f"{place or 'request'}: field {unknown.field_number}"
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is None or descriptor.message_type.GetOptions().map_entry:
+            continue
+        path = f"{place}.{descriptor.name}" if place else descriptor.name
+        if isinstance(value, Message):
+            yield from _unknown(value, path)
+        else:
+            for index, element in enumerate(value):
+                yield from _unknown(element, f"{path}[{index}]")
+
+
+def _images(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each image or file of the request was, and what was asked of it."""
+    found = []
+    for element in request.get("requests", ()):
+        if not isinstance(element, dict):
+            continue
+        holder = element.get("image") or element.get("inputConfig") or {}
+        source = holder.get("source") or holder.get("gcsSource") or {}
+        image: dict[str, Any] = dict(holder.get("content") or {})
+        uri = source.get("imageUri") or source.get("gcsImageUri") or source.get("uri")
+        if uri:
+            image["uri"] = uri
+        features = (feature.get("type", "TYPE_UNSPECIFIED") for feature in element.get("features", ()))
+        image["features"] = [feature if isinstance(feature, str) else str(feature) for feature in features]
+        found.append(image)
+    return found
+
+
+FEATURES: Final = tuple(name for name, number in Feature.Type.items() if number)  # the names that ``images`` may have
+
+
+def _answer_bytes(answer: Message) -> int:
+    """What the answer takes, about: measuring it costs as much as writing it."""
+    responses = getattr(answer, "responses", None)
+    if responses is None:
+        return answer.ByteSize()
+    pages = [page for response in responses for page in getattr(response, "responses", (response,))]
+    characters = sum(len(page.full_text_annotation.text) for page in pages)
+    return _IMAGE_ANSWER_BYTES * len(pages) + _CHARACTER_BYTES * characters

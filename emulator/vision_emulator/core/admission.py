@@ -47,9 +47,12 @@ class Admission:
         if self._calls_per_minute is not None and call.method.service != "Operations":
             self._count(call.project or self._project, self._calls_per_minute)
 
-    def reset(self) -> None:
-        """Forgets all calls."""
-        self._calls.clear()
+    def reset(self, project: str = "") -> None:
+        """Forgets all calls, or those of one project."""
+        if project:
+            self._calls.pop(project, None)
+        else:
+            self._calls.clear()
 
     def _count(self, project: str, calls_max: int) -> None:
         minute = int(self._clock.now() // _SECONDS_PER_MINUTE)
