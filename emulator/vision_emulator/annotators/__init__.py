@@ -15,7 +15,7 @@ import logging
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -80,6 +80,7 @@ class Picture:
         self.data = data
         self.uri = uri  # where it came from; for matching only
         self.inquiry = inquiry or Inquiry()
+        self.number = 0  # of a page in its document, from 1; 0 for a picture
         # What a page of a document says of itself, in boxes of ``size``; None for a picture, and where nothing usable is said.
         self.embedded_text: Sequence[Block] | None = None
         # Not cached_property: before Python 3.12 that holds one lock for all pictures while it computes.
@@ -289,6 +290,15 @@ class Annotator(ABC):
     def knows(self, uri: str) -> bool:  # noqa: ARG002 - a default for those that never do
         """Whether it answers for this URI without seeing the bytes; asked only when there are none."""
         return False
+
+    def stands_in(self, picture: Picture) -> bool:
+        """Whether it knows the URI of this picture, which has no bytes, for such a call; asked before it is said to be missing."""
+        return self.knows(picture.uri)
+
+    def prepare(self, picture: Picture) -> Awaitable[None] | None:  # noqa: ARG002 - a default for those that need none
+        """What is awaited before ``claims``, when it has to look at pixels to know what it claims; None when it need not. Asked only of
+        those that are ``trusted``: nothing limits its time."""
+        return None
 
     @abstractmethod
     def claims(self, picture: Picture, feature: int) -> bool:

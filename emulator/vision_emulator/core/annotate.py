@@ -11,8 +11,10 @@ from vision_emulator.contract import errors, languages, limits
 from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature, ImageContext
 from vision_emulator.contract.methods import Call
+from vision_emulator.control.clock import SystemClock
 from vision_emulator.core import validate
 from vision_emulator.core.strangers import Strangers
+from vision_emulator.core.usage import Ledger
 from vision_emulator.storage import (
     SCHEME,
     AccessDenied,
@@ -53,6 +55,12 @@ class Reader:
         self._web = web
         self._annotators = annotators
         self._buckets: dict[str, Bucket] = {}
+        self.hurt = call.hurt
+
+    def check(self, index: int, uri: str, picture: Picture | None = None) -> None:
+        """Returns, or raises what a fault rule has for this image or page; asked before it is read, and again with it in hand."""
+        if self.hurt is not None and self.hurt.images:
+            self.hurt.check_image(index, uri, None if picture is None else picture.sha256)
 
     async def read(self, request: AnnotateImageRequest) -> Picture:
         """The picture a request means; VisionError when it cannot be had.
@@ -67,25 +75,27 @@ class Reader:
             return Picture(request.image.content, inquiry=inquiry)
         uri = validate.image_uri(request)
         if request.image.source.image_uri and not uri.startswith(SCHEME):
-            return Picture(b"" if self._is_known(uri) else await self._from_web(uri), uri, inquiry)
+            named = Picture(b"", uri, inquiry)
+            return named if self._is_known(named) else Picture(await self._from_web(uri), uri, inquiry)
         try:
             return Picture(await self._from_storage(uri), uri, inquiry)
         except VisionError:
-            if self._is_known(uri):
-                return Picture(b"", uri, inquiry)
+            named = Picture(b"", uri, inquiry)
+            if self._is_known(named):
+                return named
             raise
 
     def inquiry(self, context: ImageContext) -> Inquiry:
         """How a picture of this call is asked about."""
         return Inquiry(self._headers, self._project, context.language_hints)
 
-    def _is_known(self, uri: str) -> bool:
+    def _is_known(self, picture: Picture) -> bool:
         for annotator in self._annotators:
             try:
-                if annotator.knows(uri):
+                if annotator.stands_in(picture):
                     return True
             except Exception:  # a plug-in's bug is this image's error here, too
-                log.exception("annotator %s failed on %s", annotator.name, uri)
+                log.exception("annotator %s failed on %s", annotator.name, picture.uri)
                 raise errors.features_failed() from None
         return False
 
@@ -152,7 +162,10 @@ class Reader:
 class ImageAnnotation:
     """Annotates single images with the configured annotators, in their order; without ``web`` no http(s) URL is fetched."""
 
-    def __init__(self, storage: Storage, annotators: Sequence[Annotator], web: Web | None = None, timeout_seconds: float = 0) -> None:
+    def __init__(self, storage: Storage, annotators: Sequence[Annotator], web: Web | None = None, timeout_seconds: float = 0,
+        usage: Ledger | None = None,
+    ) -> None:
+        self.usage = usage or Ledger(SystemClock(), "")  # where what it does is counted
         self._storage = storage
         self._annotators = annotators
         self._strangers = Strangers(timeout_seconds)
@@ -167,10 +180,18 @@ class ImageAnnotation:
         """A fresh reader for one call or batch."""
         return Reader(call, self._storage, self._web, self._annotators)
 
-    async def annotate(self, request: AnnotateImageRequest, reader: Reader, answered_by: Counter[str]) -> AnnotateImageResponse:
-        """The response for one image, its failure as the response's ``error``; counts in ``answered_by`` who answered how many features."""
+    async def annotate(
+        self, request: AnnotateImageRequest, reader: Reader, answered_by: Counter[str], index: int = 0
+    ) -> AnnotateImageResponse:
+        """The response for one image, its failure as the response's ``error``; counts in ``answered_by`` who answered how many features.
+
+        ``index`` is the image's place among those of the call.
+        """
+        uri = "" if request.image.content else validate.image_uri(request)
         try:
+            reader.check(index, uri)
             picture = await reader.read(request)
+            reader.check(index, uri, picture)
         except VisionError as failure:
             return AnnotateImageResponse(error=failure.image_status())
         return await self.look_at(picture, request.features, request.image_context, answered_by)
@@ -181,7 +202,9 @@ class ImageAnnotation:
         """The same for a picture in hand, a page for example."""
         response = AnnotateImageResponse()
         try:
-            await self._ask(picture, _distinct(features), context, response, answered_by)
+            wanted = _distinct(features)
+            await self._ask(picture, wanted, context, response, answered_by)
+            self.usage.count(picture.inquiry.project, (feature.type for feature in wanted))
         except VisionError as failure:
             response.error.CopyFrom(failure.image_status())
         return response
@@ -199,6 +222,8 @@ class ImageAnnotation:
         left = wanted
         for annotator in self._annotators:
             try:
+                if annotator.trusted and (work := annotator.prepare(picture)) is not None:
+                    await work
                 claimed = [feature for feature in left if annotator.claims(picture, feature.type)]
                 if claimed:
                     _merge(response, await self._answer(annotator, picture, claimed, context))
