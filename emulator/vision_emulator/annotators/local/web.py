@@ -22,8 +22,8 @@ from vision_emulator.contract.messages import AnnotateImageResponse, Feature, Im
 log = logging.getLogger(__name__)
 
 PICTURES_MAX: Final = 10_000  # of all buckets, in the order of their URIs; what is more is not looked for
-POINTS_BYTES_MAX: Final = 64 * 1024 * 1024  # of all pictures' distinctive points; those behind are compared as a whole only
-POINTS_MAX: Final = 400  # of one picture: 16 KB
+POINTS_BYTES_MAX: Final = 32 * 1024 * 1024  # of all pictures' distinctive points; those behind are compared as a whole only
+POINTS_MAX: Final = 400  # of one picture: 16 KB, compared in about a millisecond
 READ_AT_ONCE: Final = 4  # pictures of at most 20 MB
 SAME_BITS_MAX: Final = 8  # of the perceptual hash; unrelated pictures differ in 20 or more
 SIMILAR_BITS_MAX: Final = 18
@@ -206,7 +206,7 @@ def _is_same(match: Match) -> bool:
 
 
 def _likeness(match: Match) -> float:
-    return 1 - match.distance / HASH_BITS
+    return (HASH_BITS - 1 - match.distance) / HASH_BITS  # below that of the very same bytes
 
 
 def _ranked(known: Mapping[str, _Known], scores: Mapping[str, float]) -> list[Found]:
