@@ -10,6 +10,8 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 SOURCES := pyproject.toml $(wildcard protos/*)
 TESTS ?= -n 2
+TESSDATA := $(wildcard /usr/share/tesseract-ocr/*/tessdata)
+TESSDATA := $(foreach pack,eng deu,$(or $(TESSDATA),/usr/share/tessdata)/$(pack).traineddata)
 
 help:
 	@echo "make demo    a batch of real images, end to end, through Google's official client"
@@ -60,4 +62,7 @@ $(BIN)/python:
 	@$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
 	@command -v curl >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install --yes curl; } >/dev/null || \
 		{ echo "The README's commands are tested as written, and curl is missing: install it."; exit 1; } >&2
+	@ls $(TESSDATA) >/dev/null 2>&1 || { test "$$(id -u)" = 0 && apt-get -qq update && \
+		apt-get -qq install --yes tesseract-ocr-eng tesseract-ocr-deu; } >/dev/null || \
+		{ echo "Tests read text, and tesseract's English and German are missing: install them (tesseract-ocr-eng, tesseract-ocr-deu)."; exit 1; } >&2
 	@touch $@

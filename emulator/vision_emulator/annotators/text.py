@@ -21,7 +21,6 @@ EOL_SURE_SPACE: Final = 3
 LINE_BREAK: Final = 5
 SPELLING_OF_BREAK: Final = {SPACE: " ", SURE_SPACE: " ", EOL_SURE_SPACE: "\n", LINE_BREAK: "\n"}
 BLOCK_TYPE_TEXT: Final = 1
-BLOCK_TYPE_TABLE: Final = 2
 WIDE_GAP: Final = 2.0  # between words, in heights of the word before it: as wide as a tabulator, no mere space
 UNDETERMINED: Final = "und"  # BCP-47 for a language that nobody determined
 
@@ -41,11 +40,10 @@ Block = Sequence[Paragraph]
 
 
 class Region(NamedTuple):
-    """A block that is no plain upright text: how it lies on the image, and its Block.BlockType."""
+    """A block in coordinates of its own, and how these lie on the image."""
 
     block: Block
     frame: Frame = UPRIGHT
-    type: int = BLOCK_TYPE_TEXT
 
 
 class Language(NamedTuple):
@@ -125,7 +123,7 @@ class _Page:
         paragraphs = [self._paragraph(paragraph) for paragraph in region.block]
         parts = self.words[first:]
         return self.rated(
-            {"bounding_box": self._poly(Box.around(part.box for part in parts)), "paragraphs": paragraphs, "block_type": region.type},
+            {"bounding_box": self._poly(Box.around(part.box for part in parts)), "paragraphs": paragraphs, "block_type": BLOCK_TYPE_TEXT},
             parts,
         )
 

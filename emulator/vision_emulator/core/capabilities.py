@@ -9,9 +9,10 @@ from vision_emulator.contract.messages import V1, Feature
 from vision_emulator.contract.methods import LONGRUNNING, METHODS, Method
 from vision_emulator.core.service import Vision
 
-Level = Literal["exact", "synthetic", "not emulated"]
+Level = Literal["exact", "computed", "synthetic", "not emulated"]
 LEVELS: Final[dict[Level, str]] = {
     "exact": "as the real service: requests, limits, errors and shapes of answers",
+    "computed": "what is really on the picture, as well as this machine can tell; no invention, and not the real service's answer",
     "synthetic": "the real shape with content of our own, unless a fixture gives it",
     "not emulated": "refused or passed over, as the note says",
 }
@@ -32,21 +33,9 @@ _METHOD_NOTES: Final = {
     "WaitOperation": "over REST as well, where the real service has none",
 }
 _INVENTED: Final = "invented from the picture's bytes and the seed"
-_READ: Final = "a PDF's own text is read to the letter; text in pixels is invented"
-_FEATURES: Final[dict[int, tuple[Level, str]]] = {
-    Feature.FACE_DETECTION: ("synthetic", _INVENTED),
-    Feature.LANDMARK_DETECTION: ("synthetic", _INVENTED),
-    Feature.LOGO_DETECTION: ("synthetic", _INVENTED),
-    Feature.LABEL_DETECTION: ("synthetic", _INVENTED),
-    Feature.TEXT_DETECTION: ("synthetic", _READ),
-    Feature.DOCUMENT_TEXT_DETECTION: ("synthetic", _READ),
-    Feature.SAFE_SEARCH_DETECTION: ("synthetic", _INVENTED),
-    Feature.IMAGE_PROPERTIES: ("synthetic", "computed from the pixels, by a method of our own"),
-    Feature.CROP_HINTS: ("synthetic", "computed from the pixels, by a method of our own"),
-    Feature.WEB_DETECTION: ("synthetic", _INVENTED),
-    Feature.PRODUCT_SEARCH: ("synthetic", f"{_INVENTED}; product sets hold nothing"),
-    Feature.OBJECT_LOCALIZATION: ("synthetic", _INVENTED),
-}
+_INVENTED_OTHERWISE: Final = {Feature.PRODUCT_SEARCH: f"{_INVENTED}; product sets hold nothing"}
+_INVENTOR: Final = "synthetic"  # the annotator that answers what nobody computes
+_EMPTY: Final = "stays empty unless a fixture gives it"
 _FRONT_END: Final = (
     Capability("front end", "versions v1 and v1p1beta1 … v1p4beta1, REST and gRPC", "exact"),
     Capability(
@@ -69,8 +58,8 @@ def ledger(vision: Vision) -> Iterator[Capability]:
     for method in METHODS.values():
         if method.package in (V1, LONGRUNNING):
             yield _of_method(method, vision)
-    for number, (level, note) in _FEATURES.items():
-        yield Capability("feature", Feature.Type.Name(number), level, note)
+    for number, name in sorted((number, name) for name, number in Feature.Type.items() if number):
+        yield Capability("feature", name, *_of_feature(number, vision))
     yield from _FRONT_END
 
 
@@ -79,6 +68,20 @@ def _of_method(method: Method, vision: Vision) -> Capability:
     if not vision.emulates(method):
         return Capability("method", name, "not emulated", "answers UNIMPLEMENTED")
     return Capability("method", name, "exact", _METHOD_NOTES.get(method.name, ""))
+
+
+def _of_feature(number: int, vision: Vision) -> tuple[Level, str]:
+    """What this server's annotators say of the feature, in their order, until one answers it for every picture."""
+    notes = []
+    for annotator in vision.annotators:
+        account = annotator.ledger().get(number)
+        if account is not None:
+            notes.append(account.note)
+            if account.whole:
+                return "computed", "; ".join(notes)
+        elif annotator.name == _INVENTOR:
+            return "synthetic", "; otherwise ".join([*notes, _INVENTED_OTHERWISE.get(number, _INVENTED)])
+    return ("computed" if notes else "not emulated"), "; otherwise ".join([*notes, _EMPTY])
 
 
 def as_markdown(capabilities: Iterable[Capability]) -> str:

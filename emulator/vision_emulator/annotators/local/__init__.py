@@ -16,12 +16,15 @@ from vision_emulator.annotators.local.faces import Faces
 from vision_emulator.annotators.local.ocr import Ocr
 from vision_emulator.annotators.local.landmarks import Landmarks
 from vision_emulator.annotators.local.logos import Logos
+from vision_emulator.annotators.local.models import Models
 from vision_emulator.annotators.local.part import Part
 from vision_emulator.annotators.local.properties import Properties
+from vision_emulator.annotators.local.scene import Scene, SceneDocuments
 from vision_emulator.annotators.local.web import Web
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 
-PARTS: Final[tuple[type[Part], ...]] = (EmbeddedText, Ocr, Properties, Faces, Landmarks, Logos, Web)  # per feature the first that claims it answers
+# Per feature the first that claims it answers.
+PARTS: Final[tuple[type[Part], ...]] = (EmbeddedText, Scene, Ocr, SceneDocuments, Properties, Faces, Landmarks, Logos, Web)
 REMEMBERED_BYTES_MAX: Final = 64 * 1024 * 1024  # of answers; a dense page of text has half a megabyte
 Turn = tuple[Part, list[Feature]]  # a part, and what it is to answer
 

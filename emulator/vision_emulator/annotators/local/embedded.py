@@ -19,6 +19,8 @@ class EmbeddedText(Part):
 
     name: ClassVar[str] = "embedded"
     features = frozenset({Feature.TEXT_DETECTION, Feature.DOCUMENT_TEXT_DETECTION})
+    note: ClassVar[str] = "a PDF's own text is read to the letter"
+    partial: ClassVar[bool] = True
     remembered = False  # building the tree costs little more than keeping it
 
     @classmethod

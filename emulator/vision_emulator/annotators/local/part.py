@@ -15,6 +15,8 @@ class Part(ABC):
 
     name: ClassVar[str]
     features: frozenset[int]  # what it answers, as numbers of Feature.Type
+    note: ClassVar[str] = ""  # how it answers them, for the ledger: the end of a sentence
+    partial: ClassVar[bool] = False  # whether there are pictures that it leaves to who comes after it
     settings_known: ClassVar[frozenset[str]] = frozenset()  # the keys of [settings.local] that it reads
     remembered: bool = True  # whether the same picture and request get the same answer again
 
