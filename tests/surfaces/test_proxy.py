@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vision_emulator.app import Emulator
+from vision_emulator.surfaces import proxy as proxy_module
 from vision_emulator.surfaces.port import Port
 from vision_emulator.surfaces.proxy import HEAD_BYTES_MAX, Proxy, Refusal, Target
 from vision_emulator.surfaces.tls import Authority, Tls
@@ -99,18 +100,21 @@ async def test_an_endless_head(emulator: Emulator, caplog: pytest.LogCaptureFixt
     assert f"{HEAD_BYTES_MAX} bytes" in caplog.text
 
 
-async def test_a_proxy_for_others_reaches_public_addresses_only() -> None:
-    """Names are resolved here, and an address of this network is refused whatever the name; what does not exist is said."""
+async def test_a_proxy_for_others_keeps_out_of_this_machine_and_its_network() -> None:
+    """Names are resolved here, and the address decides, whatever the name; a client elsewhere gets into no private network."""
     proxy = Proxy(others=True)
-    for host in ("127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "localhost"):
+    for host in ("127.0.0.1", "169.254.169.254", "::1", "localhost", "0.0.0.0", "::ffff:127.0.0.1", "fe80::1"):
         with pytest.raises(Refusal, match="no public address"):
-            await proxy.reach(Target(host, 443))
+            await proxy.reach(Target(host, 443), "127.0.0.1")
+    for host in ("10.1.2.3", "192.168.1.1", "fd00::1"):
+        with pytest.raises(Refusal, match="no public address"):
+            await proxy.reach(Target(host, 443), "203.0.113.7")
     with pytest.raises(Refusal, match="cannot be reached") as refusal:
-        await proxy.reach(Target("nobody.invalid", 443))
+        await proxy.reach(Target("nobody.invalid", 443), "127.0.0.1")
     assert refusal.value.answer.startswith(b"HTTP/1.1 502 ")
 
 
-async def test_a_tunnel_to_another_host_carries_both_ways(tmp_path: Path) -> None:
+async def test_a_tunnel_to_another_host_carries_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes go to the far end and back, and when one side ends the other does."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -123,8 +127,8 @@ async def test_a_tunnel_to_another_host_carries_both_ways(tmp_path: Path) -> Non
     async with await asyncio.start_server(echo, "127.0.0.1", 0) as far:
         number = far.sockets[0].getsockname()[1]
         listener = socket.create_server(("127.0.0.1", 0))
-        proxy = Proxy(others=True, public=lambda _: True)
-        port = Port(listener, asyncio.Protocol, str(tmp_path / "grpc"), Tls(tmp_path / "ca"), proxy)
+        monkeypatch.setattr(proxy_module, "is_public", lambda _: True)  # the only other host that a test can have is this one
+        port = Port(listener, asyncio.Protocol, str(tmp_path / "grpc"), Tls(tmp_path / "ca"), Proxy(others=True))
         async with connected(f"127.0.0.1:{listener.getsockname()[1]}") as connection:
             connection.send(connect_to(f"localhost:{number}"))
             assert await connection.reader.readuntil(b"\r\n\r\n") == ESTABLISHED

@@ -144,7 +144,7 @@ class Port:
         """To here: what comes through is looked at as if it came by itself. To elsewhere: bytes are carried."""
         try:
             target = self._proxy.target(head)
-            far = None if target.is_here else await self._proxy.reach(target)
+            far = None if target.is_here else await self._proxy.reach(target, connection.getpeername()[0])
         except Refusal as refusal:
             log.info("CONNECT refused: %s", refusal)
             await self._say(connection, refusal.answer)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
@@ -55,11 +54,14 @@ class Refusal(Exception):
 
 
 class Proxy:
-    """Decides on tunnels; with ``others`` it also digs those that lead to other hosts, whose addresses must be ``public``."""
+    """Decides on tunnels; with ``others`` it also digs those that lead to other hosts.
 
-    def __init__(self, others: bool = False, public: Callable[[IPv4Address | IPv6Address], bool] = is_public) -> None:
+    Those must be public, or in a private network when the client is on this machine, from where it could go there by itself. This
+    machine and its links, where clouds have their metadata servers, are out of bounds for all.
+    """
+
+    def __init__(self, others: bool = False) -> None:
         self._others = others
-        self._public = public
 
     def target(self, head: bytes) -> Target:
         """Where a request head asks to be led; Refusal when that is not understood, or not allowed."""
@@ -75,15 +77,15 @@ class Proxy:
             )
         return target
 
-    async def reach(self, target: Target) -> socket.socket:
-        """A connection to another host, at an address that is public; Refusal when there is none."""
+    async def reach(self, target: Target, client: str) -> socket.socket:
+        """A connection to another host for a client at this address; Refusal when there is none, or it may not be."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
                 found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
                 failure: OSError = ConnectionError("it has no address")
                 for family, kind, protocol, _, address in found:
-                    if not self._public(ip_address(address[0])):
+                    if not _allowed(ip_address(address[0]), ip_address(client)):
                         raise Refusal("403 Forbidden", f"{target.host} is at {address[0]}, no public address. Add it to NO_PROXY.")
                     connection = socket.socket(family, kind, protocol)
                     connection.setblocking(False)
@@ -102,3 +104,10 @@ class Proxy:
         except OSError as unknown:
             failure = unknown
         raise Refusal("502 Bad Gateway", f"{target.host}:{target.port} cannot be reached: {failure}")
+
+
+def _allowed(address: IPv4Address | IPv6Address, client: IPv4Address | IPv6Address) -> bool:
+    if is_public(address):
+        return True
+    apart = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved
+    return client.is_loopback and address.is_private and not apart

@@ -103,13 +103,21 @@ class Tls:
 
     def context(self) -> ssl.SSLContext:
         """For the server's side of a handshake. Blocks for a tenth of a second at first; TlsError."""
+        authority = self.authority() if self._context is None else None
         with self._lock:
             if self._context is None:
-                self._authority = Authority(self._folder)
-                self._context = _context(self._authority.leaf(*LOCAL_NAMES, *LOCAL_ADDRESSES, *HOSTS))
+                assert authority is not None
+                self._context = _context(authority.leaf(*LOCAL_NAMES, *LOCAL_ADDRESSES, *HOSTS))
                 self._context.sni_callback = self._by_name
-                log.info("clients that speak TLS must trust %s", self._authority.certificate_file)
+                log.info("clients that speak TLS must trust %s", authority.certificate_file)
             return self._context
+
+    def authority(self) -> Authority:
+        """The local authority, which clients must trust unless they are shown a certificate of the user's own; TlsError."""
+        with self._lock:
+            if self._authority is None:
+                self._authority = Authority(self._folder)
+            return self._authority
 
     def _by_name(self, hello: ssl.SSLObject | ssl.SSLSocket, name: str | None, usual: ssl.SSLContext) -> None:
         """A certificate for a name that the usual one lacks: the name of a container, or the machine's own."""
@@ -122,11 +130,16 @@ class Tls:
 
 
 def _context(pem: bytes) -> ssl.SSLContext:
-    """A server's context for this certificate and key. They touch the disk, as ssl demands, in a folder of their own, and only for it."""
+    """A server's context for this certificate and key. ssl reads files only, so they are one: in memory where the system has such."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("leaf"), "wb") as file:
+            file.write(pem)
+            file.flush()
+            return _loaded(Path(f"/proc/self/fd/{file.fileno()}"), None)
     with tempfile.TemporaryDirectory(prefix="vision-emulator-") as folder:  # readable by its owner only
-        file = Path(folder) / "leaf.pem"
-        file.write_bytes(pem)
-        return _loaded(file, None)
+        leaf = Path(folder) / "leaf.pem"
+        leaf.write_bytes(pem)
+        return _loaded(leaf, None)
 
 
 def _loaded(certificate: Path, key: Path | None) -> ssl.SSLContext:
