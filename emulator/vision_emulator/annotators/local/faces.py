@@ -196,7 +196,8 @@ class Faces(Part):
 
     name: ClassVar[str] = "faces"
     features = frozenset({Feature.FACE_DETECTION})
-    settings_known = frozenset({"face_model"})
+    note: ClassVar[str] = "real faces by OpenCV's cascades or a model that you supply; emotions are UNKNOWN"
+    settings_known: ClassVar[frozenset[str]] = frozenset({"face_model"})
 
     def __init__(self, faces: Finder) -> None:
         self._finder = faces
