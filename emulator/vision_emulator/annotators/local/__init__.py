@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Final, Self
 from vision_emulator.annotators import Account, Annotator, Picture, Settings, SettingsError
 from vision_emulator.annotators.local.embedded import EmbeddedText
 from vision_emulator.annotators.local.faces import Faces
-from vision_emulator.annotators.local.ocr import Ocr
 from vision_emulator.annotators.local.landmarks import Landmarks
 from vision_emulator.annotators.local.logos import Logos
 from vision_emulator.annotators.local.models import Models
+from vision_emulator.annotators.local.ocr import Ocr
 from vision_emulator.annotators.local.part import Part
 from vision_emulator.annotators.local.properties import Properties
 from vision_emulator.annotators.local.scene import Scene, SceneDocuments
@@ -24,7 +24,7 @@ from vision_emulator.annotators.local.web import Web
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 
 # Per feature the first that claims it answers.
-PARTS: Final[tuple[type[Part], ...]] = (EmbeddedText, Scene, Ocr, SceneDocuments, Properties, Faces, Landmarks, Logos, Web)
+PARTS: Final[tuple[type[Part], ...]] = (Models, EmbeddedText, Scene, Ocr, SceneDocuments, Properties, Faces, Landmarks, Logos, Web)
 REMEMBERED_BYTES_MAX: Final = 64 * 1024 * 1024  # of answers; a dense page of text has half a megabyte
 Turn = tuple[Part, list[Feature]]  # a part, and what it is to answer
 
