@@ -12,13 +12,17 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from aiohttp import web
 
 from vision_emulator.annotators import Settings, opened
+from vision_emulator.annotators.fixtures import Fixtures
 from vision_emulator.config import Config, cache_folder
-from vision_emulator.control.clock import Chance, Clock, SystemClock
+from vision_emulator.control.clock import Chance, Clock
+from vision_emulator.control.faults import Faults
+from vision_emulator.control.instructions import RetryTests
 from vision_emulator.control.journal import Journal
 from vision_emulator.core.admission import Admission
 from vision_emulator.core.annotate import ImageAnnotation
@@ -27,6 +31,7 @@ from vision_emulator.core.library import StoredPictures
 from vision_emulator.core.operations import Operations, Pace
 from vision_emulator.core.pictures import described
 from vision_emulator.core.service import Vision
+from vision_emulator.core.usage import Ledger, Prices
 from vision_emulator.remote import RemoteEmulator
 from vision_emulator.storage import Storage
 from vision_emulator.storage.directory import DirectoryStorage
@@ -36,12 +41,17 @@ from vision_emulator.surfaces import http, rpc
 from vision_emulator.surfaces.accounts import AccountsSurface
 from vision_emulator.surfaces.control import ControlSurface
 from vision_emulator.surfaces.control.buckets import BucketsResource
+from vision_emulator.surfaces.control.clock import ClockResource
 from vision_emulator.surfaces.control.events import EventsResource
+from vision_emulator.surfaces.control.faults import FaultsResource
+from vision_emulator.surfaces.control.fixtures import FixturesResource
 from vision_emulator.surfaces.control.guard import Guard, is_loopback
 from vision_emulator.surfaces.control.journal import JournalResource
 from vision_emulator.surfaces.control.operations import OperationsResource
+from vision_emulator.surfaces.control.retry_test import RetryTestSurface
 from vision_emulator.surfaces.control.route import Route
 from vision_emulator.surfaces.control.server import ServerResource
+from vision_emulator.surfaces.control.usage import UsageResource
 from vision_emulator.surfaces.gcs import StorageSurface
 from vision_emulator.surfaces.port import BACKLOG, Port
 from vision_emulator.surfaces.proxy import Proxy
@@ -72,15 +82,18 @@ async def core(config: Config, clock: Clock, chance: Chance, url: Callable[[], s
         storage = await stack.enter_async_context(_storage(config, clock))
         threads = stack.enter_context(ThreadPoolExecutor(CORES, thread_name_prefix="annotate"))
         library = StoredPictures(storage, url) if isinstance(storage, EmbeddedStorage) else None
-        settings = Settings(config.seed, config.fixtures, config.shipped_fixtures, threads, library=library)
+        settings = Settings(config.seed, config.fixtures, config.shipped_fixtures, threads, clock, library=library)
         annotators = await stack.enter_async_context(opened((*config.annotator, *config.annotators), settings, config.settings))
         web = await stack.enter_async_context(WebImages(config.allow_url))
-        annotation = ImageAnnotation(storage, annotators, web, config.annotate_timeout)
+        usage = Ledger(clock, config.project, Prices.read(config.prices) if config.prices is not None else None)
+        annotation = ImageAnnotation(storage, annotators, web, config.annotate_timeout, usage)
         batches = Batches(annotation, storage, config.output_content_type)
-        operations = await stack.enter_async_context(Operations(clock, chance, Pace.parse(config.pace), config.project))
+        pace, kept_seconds = Pace.parse(config.pace), config.operations_kept_seconds
+        operations = await stack.enter_async_context(Operations(clock, chance, pace, config.project, kept_seconds))
         admission = Admission(clock, config.project, credentials_required=config.auth == "required", calls_per_minute=config.quota)
         journal = Journal(clock, config.journal_entries, project=config.project, describe=described)
-        yield Core(Vision(annotation, batches, operations, journal, admission), storage)
+        faults = Faults(clock, chance, config.project)
+        yield Core(Vision(annotation, batches, operations, journal, admission, faults), storage)
 
 
 def _storage(config: Config, clock: Clock) -> Storage:
@@ -94,11 +107,15 @@ def _storage(config: Config, clock: Clock) -> Storage:
 
 
 class Emulator:
-    """A running emulator: ``async with Emulator(config) as emulator``. Ready when entered; every surface answers then."""
+    """A running emulator: ``async with Emulator(config) as emulator``. Ready when entered; every surface answers then.
 
-    def __init__(self, config: Config, clock: Clock | None = None, chance: Chance | None = None) -> None:
+    What it needs of the file system for a while (a socket) is in ``folder``, by default the system's for such things.
+    """
+
+    def __init__(self, config: Config, clock: Clock | None = None, chance: Chance | None = None, folder: Path | None = None) -> None:
         self.config = config
-        self.clock = clock or SystemClock()
+        self._folder = folder
+        self.clock = clock or Clock("manual" if config.clock == "manual" else "system")
         self._chance = chance or Chance()
         self._stack = AsyncExitStack()
         self._ports: list[Port] = []
@@ -128,14 +145,27 @@ class Emulator:
         """The address as clients of REST and Cloud Storage want it."""
         return f"http://{self.address}"
 
-    def reset(self) -> None:
-        """Back to how it was at the start: no operations, journal, used quota; buckets as configured (a served folder keeps its files)."""
-        self.vision.operations.reset()
-        self.vision.operations.pace = Pace.parse(self.config.pace)
-        self.vision.journal.reset()
-        self.vision.admission.reset()
+    def reset(self, project: str = "") -> None:
+        """Back to how it was at the start: no operations, journal, usage, used quota; buckets as configured (a served folder keeps its
+        files). Of one project: all of that which is its own, and the buckets stay, which belong to nobody.
+        """
+        self.vision.operations.reset(project)
+        self.vision.journal.reset(project)
+        self.vision.admission.reset(project)
+        self.vision.usage.reset(project)
+        self.vision.faults.reset(project)
+        if self._fixtures is not None:
+            self._fixtures.reset(project)
+        if project:
+            return
+        self.clock.reset()
         if isinstance(self.storage, MemoryStorage):
             self.storage.reset(self.config.bucket)
+
+    @property
+    def _fixtures(self) -> Fixtures | None:
+        """The annotator of given answers, where it is configured."""
+        return next((annotator for annotator in self.vision.annotators if isinstance(annotator, Fixtures)), None)
 
     async def drain(self, seconds: float) -> None:
         """Takes no more connections and lets accepted work finish, at most so long."""
@@ -159,7 +189,8 @@ class Emulator:
                 "the control API is closed: others may reach %s; --control-token TOKEN opens it to whoever has it", self.config.host
             )
         control = ControlSurface(self._control_routes(), guard)
-        buckets = StorageSurface(self.storage, self._chance) if isinstance(self.storage, EmbeddedStorage) else None
+        buckets = StorageSurface(self.storage, self._chance, self.vision.faults) if isinstance(self.storage, EmbeddedStorage) else None
+        retry_tests = RetryTestSurface(RetryTests(self.vision.faults, self._chance), guard)
         accounts = AccountsSurface(self.config.project)
 
         async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
@@ -170,6 +201,8 @@ class Emulator:
                 return await rest.handle(request)
             if control.claims(path):
                 return await control.handle(request)
+            if retry_tests.claims(path):
+                return await retry_tests.handle(request)
             if buckets is not None and buckets.claims(path):
                 return await buckets.handle(request)
             return await rest.handle(request)  # its page for unknown paths
@@ -185,13 +218,17 @@ class Emulator:
             BucketsResource(self.storage),
             JournalResource(self.vision.journal),
             EventsResource(self.vision.journal, self.vision.operations, self.clock),
+            UsageResource(self.vision.usage),
             OperationsResource(self.vision.operations, self.clock),
+            FaultsResource(self.vision.faults),
+            ClockResource(self.clock),
+            FixturesResource(self._fixtures),
         )
         return [route for resource in resources for route in resource.routes()]
 
     async def _start_grpc(self, stack: AsyncExitStack) -> str:
         """Starts the gRPC server on a private socket (and on its direct port); answers the socket's path."""
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vision-emulator-"))  # readable by its owner only
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vision-emulator-", dir=self._folder))  # its owner's only
         path = os.path.join(folder, "grpc")  # noqa: PTH118 - grpc wants text
         server = rpc.server(self.vision)
         if self.config.grpc_port is not None:

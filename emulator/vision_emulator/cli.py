@@ -34,6 +34,7 @@ ANNOTATE_OPTIONS: Final = ("fixtures", "shipped_fixtures", "annotators", "annota
 HEALTHCHECK_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 5.0  # for everything to end once accepted work is done, or has been given up
 PROGRESS_CELLS: Final = 24
+EXEC_DEFAULTS: Final[dict[str, Any]] = {"port": 0, "proxy_others": True, "log_level": "warning"}  # a program has output of its own
 SHELLS: Final = ("bash", "fish", "powershell", "dotenv", "github")
 
 
@@ -83,6 +84,7 @@ def _parser() -> ArgumentParser:
         "--feature", action="append", metavar="TYPE", help="LABEL_DETECTION, FACE_DETECTION, … [default: labels and text]"
     )
     configuration.add_flags(annotate, *ANNOTATE_OPTIONS)
+    _add_fixtures(command("fixtures", _fixtures, "Check rule files, write new ones for images, print their JSON Schema."))
     configuration.add_flags(command("config", _config, "Print every option, its value and where it came from, as TOML."))
     healthcheck = command("healthcheck", _healthcheck, "Exit 0 when the emulator at --host and --port is ready, 1 when it is not.")
     configuration.add_flags(healthcheck, "host", "port")
@@ -104,10 +106,13 @@ def _did_you_mean(argument: str, parser: ArgumentParser) -> str:
     return f"; did you mean {near[0]}?" if near else f"; see {parser.prog} --help"
 
 
+def _flags(chosen: Namespace) -> dict[str, Any]:
+    return {name: value for name, value in vars(chosen).items() if name == "config" or name in configuration.OPTIONS}
+
+
 def _load(chosen: Namespace) -> Loaded:
     """The configuration of a command, with logging set up as it says."""
-    flags = {name: value for name, value in vars(chosen).items() if name == "config" or name in configuration.OPTIONS}
-    loaded = configuration.load(flags)
+    loaded = configuration.load(_flags(chosen))
     logging.basicConfig(
         stream=sys.stderr, level=loaded.config.log_level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
     )
@@ -219,15 +224,13 @@ async def _drain(emulator: Emulator, seconds: float, hurry: Event) -> None:
 
 def _exec(chosen: Namespace) -> int:
     import asyncio
+    from dataclasses import replace
 
-    flags = {name: value for name, value in vars(chosen).items() if name == "config" or name in configuration.OPTIONS}
-    defaults = {"port": 0, "proxy_others": True, "log_level": "warning"}  # beside the program's own output, and for all it reaches
-    loaded = configuration.load(flags)
-    unsaid = {name: value for name, value in defaults.items() if loaded.origins[name] == "default"}
-    logging.basicConfig(
-        stream=sys.stderr, level=unsaid.get("log_level", loaded.config.log_level).upper(), format="%(levelname)s %(message)s"
-    )
-    return asyncio.run(_run_beside(configuration.load(flags, **unsaid).config, chosen.command))
+    loaded = configuration.load(_flags(chosen))
+    unsaid = {name: value for name, value in EXEC_DEFAULTS.items() if loaded.origins[name] == "default"}
+    config = replace(loaded.config, **unsaid)
+    logging.basicConfig(stream=sys.stderr, level=config.log_level.upper(), format="%(levelname)s %(message)s")
+    return asyncio.run(_run_beside(config, chosen.command))
 
 
 async def _run_beside(config: Config, command: Sequence[str]) -> int:
@@ -237,9 +240,10 @@ async def _run_beside(config: Config, command: Sequence[str]) -> int:
     from vision_emulator.app import Emulator
 
     async with AsyncExitStack() as stack:
-        emulator = await _enter(stack, Emulator(config))
+        swept = stack.enter_context(launch.Swept())
+        emulator = await _enter(stack, Emulator(config, folder=swept.folder))
         try:
-            code = await launch.run(emulator, config, command, configuration.environment())
+            code = await launch.run(emulator, command, configuration.environment(), swept)
         except launch.CannotRun as failure:
             print(f"{PROGRAM}: {failure}", file=sys.stderr)
             return failure.code
@@ -301,16 +305,22 @@ def _annotate(chosen: Namespace) -> int:
     from vision_emulator.contract import codec
     from vision_emulator.contract.messages import BatchAnnotateImagesResponse, Feature
 
-    known = [name for name in Feature.Type.keys() if name != "TYPE_UNSPECIFIED"]  # noqa: SIM118 - an enum wrapper, no dict
-    names = chosen.feature or ["LABEL_DETECTION", "TEXT_DETECTION"]
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            raise CannotStart(f"{name} is no feature; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"))
-    features = [Feature(type=name) for name in names]
+    features = [Feature(type=name) for name in _feature_names(chosen.feature)]
     responses = asyncio.run(_annotate_all(_load(chosen).config, chosen.images, features))
     print(codec.encode(BatchAnnotateImagesResponse(responses=responses), pretty=True).decode())
     return 1 if any(response.HasField("error") for response in responses) else 0
+
+
+def _feature_names(given: Sequence[str] | None) -> Sequence[str]:
+    """The features that a command was told to ask for, by name."""
+    from vision_emulator.contract.messages import Feature
+
+    known = [name for name in Feature.Type.keys() if name != "TYPE_UNSPECIFIED"]  # noqa: SIM118 - an enum wrapper, no dict
+    for name in given or ():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise CannotStart(f"{name} is no feature; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"))
+    return given or ["LABEL_DETECTION", "TEXT_DETECTION"]
 
 
 async def _annotate_all(config: Config, paths: Sequence[Path], features: Sequence[Any]) -> list[AnnotateImageResponse]:
@@ -342,6 +352,98 @@ async def _annotate_one(vision: Vision, path: Path, features: Sequence[Any]) -> 
         response = (await vision.call(Call(method, request, {}))).responses[0]  # type: ignore[attr-defined]
     response.context.uri = str(path)
     return response
+
+
+# ---- fixtures ----
+
+
+def _add_fixtures(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
+    check = actions.add_parser("check", help="read rule files, and say file, line and reason of what is wrong", allow_abbrev=False)
+    check.add_argument("folders", metavar="FOLDER", nargs="+", type=Path)
+    new = actions.add_parser("new", help="write rules for images with the answers they have now, ready to edit", allow_abbrev=False)
+    new.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    new.add_argument("--feature", action="append", metavar="TYPE", help="LABEL_DETECTION, FACE_DETECTION, … [default: labels and text]")
+    new.add_argument(
+        "--match",
+        choices=("sha256", "pixels", "looksLike", "uri"),
+        default="sha256",
+        help="by the bytes, the pixels, the look, or the uri [default: sha256]",
+    )
+    new.add_argument("--folder", metavar="URI", default="*/", help="what goes before the name in a uri, as gs://photos/ [default: */]")
+    new.add_argument("--output", metavar="FILE", type=Path, help="a new .yaml or .json file [default: standard output]")
+    configuration.add_flags(new, *ANNOTATE_OPTIONS)
+    actions.add_parser("schema", help="print the JSON Schema of rule files, for editors", allow_abbrev=False)
+    for action in actions.choices.values():
+        action.set_defaults(parser=action)
+
+
+def _fixtures(chosen: Namespace) -> int:
+    if chosen.action == "check":
+        return _check_fixtures(chosen.folders)
+    if chosen.action == "new":
+        return _new_fixtures(chosen)
+    from vision_emulator.annotators.fixtures import schema
+
+    print(schema.text(), end="")
+    return 0
+
+
+def _check_fixtures(folders: Sequence[Path]) -> int:
+    """A line for each file that cannot be used."""
+    from vision_emulator.annotators.fixtures.files import FixtureError, read_file, rule_files
+
+    files = rules = wrong = 0
+    for folder in folders:
+        try:
+            paths = rule_files(folder)
+        except FixtureError as missing:
+            raise CannotStart(str(missing)) from missing
+        for path in paths:
+            files += 1
+            try:
+                rules += len(read_file(path).rules)
+            except FixtureError as failure:
+                wrong += 1
+                print(failure)
+    print(f"{rules} rules in {files} files, {wrong} of them wrong" if wrong else f"{rules} rules in {files} files")
+    return 1 if wrong else 0
+
+
+def _new_fixtures(chosen: Namespace) -> int:
+    import asyncio
+
+    from vision_emulator import new_fixtures
+
+    output: Path | None = chosen.output
+    if output is not None and output.suffix not in (".json", ".yaml", ".yml"):
+        raise CannotStart(f"{output}: a rule file is called .yaml, .yml or .json")
+    try:
+        rules = asyncio.run(_new_rules(_load(chosen).config, chosen))
+        text = new_fixtures.as_text(rules, is_json=output is not None and output.suffix == ".json")
+        if output is None:
+            print(text, end="")
+        else:
+            with output.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except new_fixtures.Unreadable as unreadable:
+        raise CannotStart(str(unreadable)) from unreadable
+    except OSError as failure:
+        raise CannotStart(f"{output}: {failure.strerror}; a file that is there stays as it is") from failure
+    return 0
+
+
+async def _new_rules(config: Config, chosen: Namespace) -> list[dict[str, Any]]:
+    from contextlib import AsyncExitStack
+
+    from vision_emulator.app import core
+    from vision_emulator.control.clock import Chance, SystemClock
+    from vision_emulator.new_fixtures import new_rules
+
+    names = _feature_names(chosen.feature)
+    async with AsyncExitStack() as stack:
+        vision, _ = await _enter(stack, core(config, SystemClock(), Chance()))
+        return await new_rules(vision, chosen.images, names, chosen.match, chosen.folder)
 
 
 # ---- config, healthcheck ----

@@ -10,10 +10,11 @@ import pytest
 
 from vision_emulator.annotators import Picture
 from vision_emulator.annotators.fixtures import Fixtures, Rule, read_rules, shipped_folder
+from vision_emulator.annotators.fixtures.files import SCHEMA_NAME, rule_files
 from vision_emulator.contract import codec
 from vision_emulator.contract.messages import AnnotateImageResponse, BatchAnnotateImagesResponse, Feature, ImageContext, TextAnnotation
 
-FILES = sorted(shipped_folder().glob("*.json"))
+FILES = rule_files(shipped_folder())
 GUIDE_IMAGES = "gs://cloud-samples-data/vision/document_understanding/"
 
 
@@ -28,7 +29,8 @@ RULES = [pytest.param(whole(rule), id=rule.uri.rpartition("/")[2]) for file in F
 def test_every_shipped_file_is_json_and_says_its_source() -> None:
     """JSON, since YAML would cost start-up time; and each answer says where its values come from."""
     assert FILES
-    assert sorted(path for path in shipped_folder().iterdir() if path.suffix != ".md") == FILES
+    assert sorted(path for path in shipped_folder().iterdir() if path.suffix != ".md" and path.name != SCHEMA_NAME) == FILES
+    assert {file.suffix for file in FILES} == {".json"}
     for file in FILES:
         document = json.loads(file.read_text())
         for rule in document["rules"]:

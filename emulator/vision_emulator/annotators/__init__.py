@@ -81,6 +81,10 @@ class Picture:
         self.uri = uri  # where it came from; for matching only
         self.inquiry = inquiry or Inquiry()
         self.number = 0  # of a page in its document, from 1; 0 for a picture
+        # What is asked of it, each feature once; set before the first annotator is.
+        self.asked: Sequence[Feature] = ()
+        self.context: ImageContext | None = None
+        self.remembered: dict[Annotator, Any] = {}  # what each annotator keeps of it from one question to the next
         # What a page of a document says of itself, in boxes of ``size``; None for a picture, and where nothing usable is said.
         self.embedded_text: Sequence[Block] | None = None
         # Not cached_property: before Python 3.12 that holds one lock for all pictures while it computes.
@@ -310,6 +314,11 @@ class Annotator(ABC):
 
         VisionError is this image's own error; anything else raised is a bug of the annotator, and INTERNAL for this image.
         """
+
+    def witness(  # noqa: B027 - a default for those that do not care
+        self, picture: Picture, features: Sequence[Feature], context: ImageContext, response: AnnotateImageResponse
+    ) -> None:
+        """Sees what an image was answered, whoever did; called only where a ``trusted`` annotator overrides it, and must not wait."""
 
     async def __aenter__(self) -> Self:
         return self
