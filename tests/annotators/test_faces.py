@@ -214,6 +214,29 @@ def test_a_model_sees_large_pictures_small(tmp_path: Path) -> None:
     assert at(face)[Kind.LEFT_EYE] == (576, 384)
 
 
+class Page(Picture):
+    """Drawn at twice the size that it says it is, as a page of a document is."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return 200, 200
+
+    @property
+    def pixels(self) -> Image.Image:
+        return group((240, 100, 60), size=(400, 400))
+
+
+def test_a_page_is_answered_in_its_own_pixels() -> None:
+    """Boxes and landmarks are those of the size that the page says, not of the one it is drawn at."""
+    part = Faces.create(Settings())
+    assert part is not None
+    (face,) = part.look(Page(b"page"), [FACES], ImageContext()).face_annotations
+    left, top, right, bottom = box(face.fd_bounding_poly)
+    assert (left + right) / 2 == pytest.approx(110, abs=8)
+    assert (top + bottom) / 2 == pytest.approx(30 + 0.56 * 120, abs=8)
+    assert at(face)[Kind.LEFT_EYE] == pytest.approx((50 + 0.385 * 120, 30 + 0.485 * 120), abs=5)
+
+
 FRONTAL = [(-1.0, 0.0), (1.0, 0.0), (0.0, 1.25), (-0.8, 2.36), (0.8, 2.36)]
 
 
