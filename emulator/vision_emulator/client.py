@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from vision_emulator.control import assertions
+
 CALL_SECONDS_MAX: Final = 60.0
 ROOT: Final = "/_emulator"
 SCHEME: Final = "gs://"
@@ -19,6 +21,7 @@ SCHEME: Final = "gs://"
 Json = dict[str, Any]
 Entries = list[Json]
 Names = list[str]
+Step = Json | list[Json]  # steps in a list befall one call together
 
 
 class ControlError(Exception):
@@ -86,6 +89,9 @@ class Control:
     def __init__(self, address: str, token: str | None = None, project: str = "") -> None:
         self._wire = Wire(address, token, project)
         self.journal: Final = Journal(self._wire)
+        self.fixtures: Final = Fixtures(self._wire)
+        self.faults: Final = Faults(self._wire)
+        self.clock: Final = Clock(self._wire)
         self.operations: Final = Operations(self._wire)
         self.buckets: Final = Buckets(self._wire)
 
@@ -118,6 +124,11 @@ class Control:
         answer: Json = self._wire.call("GET", "/v1/capabilities")
         return answer
 
+    def usage(self, month: str | None = None) -> Json:
+        """Units of each feature as Vision bills them, and what they would have cost; of another month, written as 2026-11."""
+        answer: Json = self._wire.scoped("GET", "/v1/usage", month=month)
+        return answer
+
     @property
     def pace(self) -> str:
         """When clients get to see that an operation is done: auto, instant, polls:N, seconds:S, manual or never. May be set."""
@@ -129,15 +140,182 @@ class Control:
 
 
 class Journal:
-    """What was called."""
+    """What was called. Filters are those of GET /v1/journal (``method``, ``transport``, ``code``, ``client``, ``image``, ``since``);
+    what is expected of a call is said as in POST /v1/journal:find: ``images=2``, ``features="LABEL_DETECTION"``, ``code="OK"`` …
+    """
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def entries(self) -> Entries:
+    def entries(self, **filters: Any) -> Entries:
         """The calls, oldest first."""
-        answer: Entries = self._wire.scoped("GET", "/v1/journal")["entries"]
+        found: Entries = []
+        since, left = filters.pop("since", 0), 1
+        while left:
+            answer = self._wire.scoped("GET", "/v1/journal", since=since, **filters)
+            found += answer["entries"]
+            left = answer.get("left", 0)
+            since = found[-1]["number"] if found else since
+        return found
+
+    def count(self, **filters: Any) -> int:
+        """How many calls fit."""
+        return int(self._wire.scoped("GET", "/v1/journal:count", **filters)["count"])
+
+    def find(self, method: str = "", **expected: Any) -> Entries:
+        """The calls that fit an expectation, oldest first."""
+        answer: Entries = self._wire.call("POST", "/v1/journal:find", self._expectation(method, expected))["entries"]
         return answer
+
+    def near_misses(self, method: str = "", **expected: Any) -> Entries:
+        """When no call fits: those that come closest, each with its ``differences``."""
+        answer: Entries = self._wire.call("POST", "/v1/journal:nearMisses", self._expectation(method, expected))["nearMisses"]
+        return answer
+
+    def assert_called(self, method: str = "", *, times: int | None = None, **expected: Any) -> None:
+        """Passes when so many of the calls fit (without ``times``: one or more); else AssertionError says what was called instead."""
+        assertions.assert_called(self.entries(), method, times=times, **expected)
+
+    def assert_not_called(self, method: str = "", **expected: Any) -> None:
+        """Passes when no call fits."""
+        assertions.assert_not_called(self.entries(), method, **expected)
+
+    def har(self) -> Json:
+        """The calls as an HTTP archive."""
+        answer: Json = self._wire.scoped("GET", "/v1/journal", format="har")
+        return answer
+
+    def as_fixtures(self) -> Json:
+        """The answers as rules that give them again."""
+        answer: Json = self._wire.scoped("GET", "/v1/journal", format="fixtures")
+        return answer
+
+    def clear(self) -> None:
+        """Forgets the calls."""
+        self._wire.scoped("DELETE", "/v1/journal")
+
+    def _expectation(self, method: str, expected: Json) -> Json:
+        return {"method": method, "project": self._wire.project} | expected
+
+
+class Fixtures:
+    """Given answers that are added while the server runs; they come before those of files, and go with a reset."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def add(self, match: str | Json, response: Json | None = None, *, error: Json | None = None, **more: Any) -> Json:
+        """Adds a rule, before all that are there; ``match`` is one of a fixture file or the URI alone, ``more`` a rule's other keys."""
+        added: Json = self._wire.scoped("POST", "/v1/fixtures", {"rules": [_rule(match, response, error, more)]})["rules"][0]
+        return added
+
+    def replace(self, id_: str, match: str | Json, response: Json | None = None, *, error: Json | None = None, **more: Any) -> Json:
+        """Adds the rule of this id, or puts it in the other's place."""
+        answer: Json = self._wire.scoped("PUT", f"/v1/fixtures/{quote(id_, safe='')}", _rule(match, response, error, more))
+        return answer
+
+    def remove(self, id_: str) -> None:
+        """Forgets a rule that was added."""
+        self._wire.scoped("DELETE", f"/v1/fixtures/{quote(id_, safe='')}")
+
+    def list(self) -> Entries:
+        """The rules that hold, best first, each with where it comes from and how often it was used."""
+        found: Entries = []
+        total = 1
+        while len(found) < total:
+            answer = self._wire.scoped("GET", "/v1/fixtures", offset=len(found) or None)
+            found += answer["rules"]
+            total = answer["total"] if answer["rules"] else 0
+        return found
+
+    def clear(self) -> None:
+        """Forgets the rules that were added."""
+        self._wire.scoped("DELETE", "/v1/fixtures")
+
+    def reload(self) -> Json:
+        """Reads files that have changed, now."""
+        answer: Json = self._wire.call("POST", "/v1/fixtures:reload")
+        return answer
+
+    def near_misses(self) -> Entries:
+        """The last pictures that no rule answered, the latest first, and why."""
+        answer: Entries = self._wire.scoped("GET", "/v1/fixtures:nearMisses")["misses"]
+        return answer
+
+
+def _rule(match: str | Json, response: Json | None, error: Json | None, more: Json) -> Json:
+    said = {"match": {"uri": match} if isinstance(match, str) else match, "response": response, "error": error, **more}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+class Faults:
+    """What goes wrong, for calls that a rule fits; rules are consumed step by step, and go with a reset."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def add(self, *script: Step, **rule: Any) -> Json:
+        """Adds a rule: steps as POST /v1/faults takes them, ``add({"fault": "reject", "code": "UNAVAILABLE"}, method="…", skip=1)``;
+        answers its report, with the ``id``.
+        """
+        answer: Json = self._wire.scoped("POST", "/v1/faults", {"script": script, **_camel(rule)})
+        return answer
+
+    def preset(self, name: str, parameters: Json | None = None, **rule: Any) -> Json:
+        """Adds what really happens with Vision, by name: ``preset("quota-exceeded", skip=1)``; answers its report, with the ``id``."""
+        answer: Json = self._wire.scoped("POST", "/v1/faults", {"preset": name, "parameters": parameters or {}, **_camel(rule)})
+        return answer
+
+    def presets(self) -> Entries:
+        """What presets there are, and what they take."""
+        answer: Entries = self._wire.call("GET", "/v1/faults/presets")["presets"]
+        return answer
+
+    def list(self) -> Entries:
+        """The report of each rule, the oldest first."""
+        answer: Entries = self._wire.scoped("GET", "/v1/faults")["faults"]
+        return answer
+
+    def report(self, id_: str) -> Json:
+        """How far a rule is: ``struck``, ``remaining``, and in ``strikes`` which calls it struck when."""
+        answer: Json = self._wire.call("GET", f"/v1/faults/{quote(id_, safe='')}")
+        return answer
+
+    def remove(self, id_: str) -> None:
+        """Removes a rule."""
+        self._wire.call("DELETE", f"/v1/faults/{quote(id_, safe='')}")
+
+    def clear(self) -> None:
+        """Removes all rules."""
+        self._wire.scoped("DELETE", "/v1/faults")
+
+
+def _camel(named: Json) -> Json:
+    """Python's names as those of JSON: ttl_seconds is ttlSeconds."""
+    return {first + "".join(word.title() for word in rest): value for name, value in named.items() for first, *rest in [name.split("_")]}
+
+
+class Clock:
+    """The emulator's time, which the whole server shares: it may be stopped and moved on, so that nobody waits."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return float(self._wire.call("GET", "/v1/clock")["now"])
+
+    def stop(self) -> None:
+        """From now on time moves only by ``advance``."""
+        self._wire.call("PUT", "/v1/clock", {"mode": "manual"})
+
+    def go(self) -> None:
+        """Time moves by itself again, from where it is."""
+        self._wire.call("PUT", "/v1/clock", {"mode": "system"})
+
+    def advance(self, seconds: float) -> float:
+        """Moves time on and wakes who waits for it; answers the time it is then."""
+        return float(self._wire.call("POST", "/v1/clock:advance", {"seconds": seconds})["now"])
 
 
 class Operations:

@@ -139,19 +139,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def _calls(emulator: Control) -> str:
     """The journal as lines; why there is none when the emulator does not say."""
     from vision_emulator.client import ControlError
+    from vision_emulator.control.assertions import line
 
     try:
         entries = emulator.journal.entries()
     except ControlError as failure:
         return str(failure)
     left_out = [f"… {len(entries) - CALLS_SHOWN_MAX} earlier ones"] if len(entries) > CALLS_SHOWN_MAX else []
-    return "\n".join([*left_out, *(_line(entry) for entry in entries[-CALLS_SHOWN_MAX:])]) or "none"
-
-
-def _line(entry: dict[str, Any]) -> str:
-    answered = entry["code"] or "is being answered"
-    message = f": {entry['message']}" if entry["message"] else ""
-    return f"{entry['number']:>4} {entry['transport']:<5} {entry['method'].rpartition('.')[2]} {answered}{message}"
+    return "\n".join([*left_out, *(line(entry) for entry in entries[-CALLS_SHOWN_MAX:])]) or "none"
 
 
 # ---- where it runs ----

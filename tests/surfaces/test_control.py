@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vision_emulator.app import Emulator
+from vision_emulator.config import Config
 from vision_emulator.core.operations import Pace
 from wire import ask, connected, eventually, request
 
@@ -155,14 +156,139 @@ async def test_a_body_in_pieces(emulator: Emulator) -> None:
         assert (await connection.reply()).json == {"pace": "never"}
 
 
-async def test_an_unknown_call_names_the_known_ones(emulator: Emulator) -> None:
-    """404 with the list, for an unknown path and for the wrong verb."""
-    for asked in ("GET nothing", "DELETE v1/journal", "POST v1/operations/x:explode", "POST health", "GET v1/reset"):
-        verb, path = asked.split()
-        reply = await ask(emulator, verb, "/_emulator/" + path)
-        assert reply.status == 404
-        for known in ("health", "v1/journal", "v1/operations", ":complete", ":cancel", "v1/pace", "v1/reset"):
-            assert known in reply.json["error"]
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [
+        ("GET v1/jurnal", "GET /_emulator/v1/journal?"),
+        ("GET v1/healht", "GET /_emulator/health?"),
+        ("PUT v1/paces", "PUT /_emulator/v1/pace?"),
+        ("POST v1/operations/x:complet", "POST /_emulator/v1/operations/{id}:complete?"),
+        ("GET v1/operations/x/y", "/_emulator/v1/"),
+        ("GET zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "openapi.json"),
+        ("GET v1/" + "x" * 5000, "openapi.json"),
+    ],
+)
+async def test_an_unknown_call_names_the_nearest(emulator: Emulator, asked: str, near: str) -> None:
+    """404 with what was likely meant, and where all calls are described; however long the path, the answer is short."""
+    verb, path = asked.split()
+    reply = await ask(emulator, verb, "/_emulator/" + path)
+    assert (reply.status, near in reply.error) == (404, True), reply.error
+    assert "/_emulator/v1/openapi.json describes them all" in reply.error
+    assert len(reply.error) < 500
+
+
+@pytest.mark.parametrize(
+    ("asked", "verbs"),
+    [("POST health", "GET"), ("GET v1/reset", "POST"), ("PATCH v1/pace", "GET, PUT"), ("GET v1/operations/x:complete", "POST"),
+     ("OPTIONS v1/pace", "GET, PUT")],
+)  # fmt: skip
+async def test_a_wrong_verb_names_the_right_ones(emulator: Emulator, asked: str, verbs: str) -> None:
+    """405 with Allow, as HTTP wants it; no browser of another site is told that it may call (OPTIONS)."""
+    verb, path = asked.split()
+    reply = await ask(emulator, verb, "/_emulator/" + path)
+    assert (reply.status, reply.headers["allow"], verbs in reply.error) == (405, verbs, True)
+    assert "access-control-allow-origin" not in reply.headers
+
+
+async def test_paths_may_be_escaped(emulator: Emulator) -> None:
+    """A client that escapes more than it must reaches the same call; variables are told apart before they are unescaped."""
+    operation = await start(emulator, "never")
+    assert (await control(emulator, "GET", "v1%2Fpace"))["pace"] == "auto"
+    assert (await control(emulator, "POST", f"v1/operations/{operation}%3Acancel"))["metadata"]["state"] == "CANCELLED"
+    await control(emulator, "PUT", "v1/buckets/inputs/objects/a%2Fb%3Ac", None)
+    assert [info.name async for info in (await emulator.storage.bucket("inputs")).list()] == ["a/b:c"]
+
+
+async def test_unknown_parameters_are_refused(emulator: Emulator) -> None:
+    """A misspelt parameter would otherwise be passed over in silence; the nearest is named."""
+    reply = await ask(emulator, "GET", "/_emulator/v1/buckets/inputs/objects?prefixx=a")
+    assert (reply.status, "did you mean prefix?" in reply.error) == (400, True)
+    reply = await ask(emulator, "GET", "/_emulator/v1/capabilities?project=p")
+    assert (reply.status, "it takes none" in reply.error) == (400, True)
+
+
+async def test_what_is_sent_to_a_call_without_a_body(emulator: Emulator) -> None:
+    """A body that nobody reads is refused, so that no wish is lost; {} says nothing and is taken."""
+    reply = await ask(emulator, "POST", "/_emulator/v1/reset", b'{"project": "p"}')
+    assert (reply.status, reply.error) == (400, "POST /_emulator/v1/reset takes no body.")
+    assert await control(emulator, "POST", "v1/reset", {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [("application/json; charset=utf-8", 200), ("application/vnd.x+json", 200), ("application/x-www-form-urlencoded", 200), ("", 200),
+     ("application/yaml", 415), ("multipart/form-data; boundary=x", 415), ("application/x-protobuf", 415)],
+)  # fmt: skip
+async def test_the_type_of_a_body(emulator: Emulator, content_type: str, status: int) -> None:
+    """JSON, and what curl and others say who say nothing; another format is refused by its name, not as broken JSON."""
+    reply = await ask(emulator, "PUT", "/_emulator/v1/pace", b'{"pace": "manual"}', {"Content-Type": content_type})
+    assert reply.status == status, reply.body
+    assert status == 200 or content_type.partition(";")[0] in reply.error
+
+
+async def test_answers_are_not_kept_or_guessed_at(emulator: Emulator) -> None:
+    """No cache keeps an answer, no browser takes it for a page; what is stored in a bucket can be no page either."""
+    reply = await ask(emulator, "GET", "/_emulator/v1/pace")
+    assert (reply.headers["cache-control"], reply.headers["x-content-type-options"]) == ("no-store", "nosniff")
+    await ask(emulator, "PUT", "/_emulator/v1/buckets/inputs/objects/a.html", b"<script>", {"Content-Type": "text/html"})
+    stored = await ask(emulator, "GET", "/_emulator/v1/buckets/inputs/objects/a.html")
+    assert (stored.body, stored.headers["content-type"]) == (b"<script>", "application/octet-stream")
+    assert stored.headers["content-security-policy"] == "sandbox"
+
+
+async def test_buckets_and_objects(emulator: Emulator) -> None:
+    """Made, filled, listed, read, emptied and removed; what the storage refuses is said in a sentence."""
+    assert await control(emulator, "PUT", "v1/buckets/more") == {"name": "more"}
+    assert await control(emulator, "PUT", "v1/buckets/more") == {"name": "more"}
+    listed = await control(emulator, "GET", "v1/buckets")
+    assert [bucket["name"] for bucket in listed["buckets"]] == ["inputs", "more", "results"]
+    for name in ("b", "a%2F1", "a%2F2"):
+        await ask(emulator, "PUT", f"/_emulator/v1/buckets/more/objects/{name}", name.encode(), {"Content-Type": "image/png"})
+    objects = (await control(emulator, "GET", "v1/buckets/more/objects?prefix=a/&after=a/1"))["objects"]
+    assert [(item["name"], item["size"]) for item in objects] == [("a/2", 5)]
+    assert (await ask(emulator, "GET", "/storage/v1/b/more/o/b")).json["contentType"] == "image/png"
+    await control(emulator, "DELETE", "v1/buckets/more/objects/b")
+    for verb, path, status in (
+        ("GET", "more/objects/b", 404),
+        ("GET", "none/objects", 404),
+        ("PUT", "none/objects/a", 404),
+        ("DELETE", "none", 404),
+        ("PUT", "NOT_A_BUCKET", 400),
+    ):
+        reply = await ask(emulator, verb, f"/_emulator/v1/buckets/{path}")
+        assert (reply.status, bool(reply.error)) == (status, True), path
+    await control(emulator, "DELETE", "v1/buckets/more")
+    assert len((await control(emulator, "GET", "v1/buckets"))["buckets"]) == 2
+    await ask(emulator, "PUT", "/_emulator/v1/buckets/inputs/objects/x", b"1")
+    await control(emulator, "DELETE", "v1/buckets/inputs/objects")
+    assert await control(emulator, "GET", "v1/buckets/inputs/objects") == {"objects": [], "next": ""}
+
+
+async def test_long_listings_come_in_pieces(emulator: Emulator) -> None:
+    """A thousand objects an answer, and the name behind which to go on."""
+    bucket = await emulator.storage.bucket("inputs")
+    for number in range(1001):
+        await bucket.write(f"{number:04}", b"", "text/plain")
+    first = await control(emulator, "GET", "v1/buckets/inputs/objects")
+    assert (len(first["objects"]), first["next"]) == (1000, "0999")
+    rest = await control(emulator, "GET", f"v1/buckets/inputs/objects?after={first['next']}")
+    assert ([item["name"] for item in rest["objects"]], rest["next"]) == (["1000"], "")
+
+
+async def test_buckets_of_another_storage(emulator: Emulator) -> None:
+    """With --storage objects are read and written there, and what only its owner can do is refused with a sentence."""
+    async with Emulator(Config(port=0, storage=emulator.url)) as other:
+        await control(other, "PUT", "v1/buckets/inputs/objects/a", None)
+        assert [info.name async for info in (await emulator.storage.bucket("inputs")).list()] == ["a"]
+        assert (await control(other, "GET", "v1/buckets/inputs/objects"))["objects"][0]["name"] == "a"
+        for verb, path in (
+            ("GET", "buckets"),
+            ("PUT", "buckets/more"),
+            ("DELETE", "buckets/inputs"),
+            ("DELETE", "buckets/inputs/objects/a"),
+        ):
+            reply = await ask(other, verb, f"/_emulator/v1/{path}")
+            assert (reply.status, "another Cloud Storage" in reply.error) == (409, True)
 
 
 async def test_reset(emulator: Emulator) -> None:

@@ -75,10 +75,10 @@ def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _content(kind: Any, media: str, schemas: dict[Any, Any]) -> dict[str, Any]:
-    if kind is bytes:
-        return {"application/octet-stream": {}}
     if media != "application/json":
         return {media: {"schema": {"type": "string"}}}
+    if kind is bytes:
+        return {"application/octet-stream": {}}
     return {media: {"schema": _NOTHING if kind is None else schemas[kind]}}
 
 
