@@ -63,8 +63,8 @@ class Ocr(Part):
     features = READING
     settings_known: ClassVar[frozenset[str]] = frozenset({"tessdata", "languages"})
 
-    def __init__(self, tessdata: Path, installed: Sequence[str], languages: Sequence[str]) -> None:
-        self._engines = _Engines(tessdata)
+    def __init__(self, folder: Path, installed: Sequence[str], languages: Sequence[str]) -> None:
+        self._engines = _Engines(folder)
         self._installed = frozenset(installed)
         self._default = tuple(languages)
         self._languages = language.Languages()
@@ -78,12 +78,12 @@ class Ocr(Part):
                 raise SettingsError(f"{' and '.join(asked)} need tesserocr: pip install 'vision-emulator[ocr]'")
             return None
         folder = _folder(asked.get("tessdata"))
-        installed = [] if folder is None else _packs(folder)
-        if folder is None or not installed:
+        if folder is None:
             if asked:
                 raise SettingsError("languages: no tessdata was found; install tesseract's packs (Debian: apt install tesseract-ocr-eng)")
             log.warning("tesserocr is installed, but no tessdata: text in pixels is not read (Debian: apt install tesseract-ocr-eng)")
             return None
+        installed = _packs(folder)
         part = cls(folder, installed, _languages(asked.get("languages"), installed, folder))
         if asked:
             part.check()
@@ -125,16 +125,21 @@ def answer(
     return AnnotateImageResponse(**text.annotation(regions, picture.size, language_of, confidences=confidences, of_page=of_page))
 
 
-def _folder(asked: Any) -> Path | None:
-    if asked is not None:
-        if not isinstance(asked, str) or not Path(asked).is_dir():
-            raise SettingsError(f"tessdata: {asked!r} is no folder; name the one with eng.traineddata")
-        return Path(asked)
+def tessdata() -> Path | None:
+    """The folder with tesseract's packs, where systems keep it; None where there are none."""
     for pattern in TESSDATA:
         found = sorted(Path("/").glob(pattern.removeprefix("/")), reverse=True)  # the newest version
         if found and _packs(found[0]):
             return found[0]
     return None
+
+
+def _folder(asked: Any) -> Path | None:
+    if asked is None:
+        return tessdata()
+    if not isinstance(asked, str) or not _packs(Path(asked)):
+        raise SettingsError(f"tessdata: there are no packs in {asked!r}; name the folder with eng.traineddata")
+    return Path(asked)
 
 
 def _packs(folder: Path) -> list[str]:
@@ -250,8 +255,8 @@ def _filled(blocks: Sequence[Any]) -> list[Any]:
 class _Engines:
     """Tesseract, as often as threads read at once; those that are idle wait for the next picture in their languages."""
 
-    def __init__(self, tessdata: Path) -> None:
-        self._tessdata = tessdata
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._lock = threading.Lock()
         self._idle: list[tuple[tuple[str, ...], tesserocr.PyTessBaseAPI]] = []
 
@@ -277,9 +282,7 @@ class _Engines:
     def _made(self, packs: tuple[str, ...]) -> tesserocr.PyTessBaseAPI:
         import tesserocr
 
-        engine = tesserocr.PyTessBaseAPI(
-            path=f"{self._tessdata}/", lang="+".join(packs), psm=tesserocr.PSM.AUTO, oem=tesserocr.OEM.LSTM_ONLY
-        )
+        engine = tesserocr.PyTessBaseAPI(path=f"{self._folder}/", lang="+".join(packs), psm=tesserocr.PSM.AUTO, oem=tesserocr.OEM.LSTM_ONLY)
         engine.SetVariable("hocr_char_boxes", "1")
         return engine
 

@@ -1,0 +1,123 @@
+"""Reading: pages per second through the emulator beside bare tesserocr, and how many words are wrong.
+
+Run: ``python tests/benchmarks/bench_ocr.py``, or ``… --wer`` for the README's table of word error rates, which is what a client gets over
+gRPC from an emulator with both extras installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1]
+sys.path[:0] = [path for path in (str(FOLDER), str(FOLDER / "clients")) if path not in sys.path]
+
+import tesserocr  # noqa: E402
+from google.cloud import vision  # noqa: E402
+from official import over_grpc  # noqa: E402
+
+import pages_of_text as pages  # noqa: E402 - beside this folder
+from vision_emulator import VisionEmulator  # noqa: E402
+from vision_emulator.annotators.local.ocr import tessdata  # noqa: E402
+from vision_emulator.app import CORES, core  # noqa: E402
+from vision_emulator.config import Config  # noqa: E402
+from vision_emulator.contract.messages import BatchAnnotateImagesRequest, Feature  # noqa: E402
+from vision_emulator.contract.methods import METHODS, Call  # noqa: E402
+from vision_emulator.control.clock import Chance, SystemClock  # noqa: E402
+from vision_emulator.core.service import Vision  # noqa: E402
+
+YARDSTICK = "bare tesserocr, as many threads, text only"
+PAGES, ROUNDS = 6, 3
+METHOD = METHODS["/google.cloud.vision.v1.ImageAnnotator/BatchAnnotateImages"]
+
+
+# ---- speed ----
+
+
+def bare(images: list[Any]) -> float:
+    """Seconds in which tesserocr reads the decoded pages, an engine in each of as many threads as there are cores."""
+    engines = [
+        tesserocr.PyTessBaseAPI(path=f"{tessdata()}/", lang="eng", psm=tesserocr.PSM.AUTO, oem=tesserocr.OEM.LSTM_ONLY)
+        for _ in range(CORES)
+    ]
+
+    def read(turn: int) -> None:
+        for image in images[turn::CORES]:
+            engines[turn].SetImageBytes(image.tobytes(), image.width, image.height, 1, image.width)
+            engines[turn].SetSourceResolution(pages.DOTS_PER_INCH)
+            engines[turn].GetUTF8Text()
+
+    with ThreadPoolExecutor(CORES) as threads:
+        start = time.perf_counter()
+        list(threads.map(read, range(CORES)))
+        seconds = time.perf_counter() - start
+    for engine in engines:
+        engine.End()
+    return seconds
+
+
+async def emulated(api: Vision, images: list[Any], turn: int) -> float:
+    """Seconds in which the emulator reads the pages, each a little greyer in every turn: what it has read it remembers."""
+    files = [pages.encoded(image.point(lambda value: max(0, value - turn)), "PNG", compress_level=1) for image in images]
+    features = [{"type": Feature.DOCUMENT_TEXT_DETECTION}]
+    request = BatchAnnotateImagesRequest(requests=[{"image": {"content": data}, "features": features} for data in files])
+    start = time.perf_counter()
+    answer: Any = await api.call(Call(METHOD, request, {}))
+    seconds = time.perf_counter() - start
+    assert all(response.full_text_annotation.text for response in answer.responses)
+    return seconds
+
+
+async def measure() -> float:
+    """How many pages the emulator reads while bare tesserocr reads one."""
+    images = [pages.page((*pages.PARAGRAPHS[turn % 4 :], *pages.PARAGRAPHS, *pages.PARAGRAPHS)) for turn in range(PAGES)]
+    async with core(Config(settings={"local": {"parts": ["ocr"]}}), SystemClock(), Chance()) as made:
+        await emulated(made.vision, images, ROUNDS)  # engines made, libraries loaded
+        ratios = [bare(images) / await emulated(made.vision, images, turn) for turn in range(ROUNDS)]  # in turns, each beside its yardstick
+    return statistics.median(ratios)
+
+
+def rows() -> list[tuple[str, float, float]]:
+    """Rows of (what, ratio, aim), for the table of ``make bench``."""
+    return [("DOCUMENT_TEXT of A4 pages at 200 dpi, pages per second", asyncio.run(measure()), 0.9)]
+
+
+# ---- words ----
+
+
+def read(client: Any, case: pages.Case, feature: Any) -> str:
+    """What the client gets to read."""
+    features = [vision.Feature(type_=feature)]
+    if not case.mime_type:
+        image = vision.Image(content=case.data)
+        answer = client.batch_annotate_images(requests=[vision.AnnotateImageRequest(image=image, features=features)]).responses[0]
+        return str(answer.full_text_annotation.text)
+    source = vision.InputConfig(content=case.data, mime_type=case.mime_type)
+    file = client.batch_annotate_files(requests=[vision.AnnotateFileRequest(input_config=source, features=features)]).responses[0]
+    return " ".join(page.full_text_annotation.text for page in file.responses)
+
+
+def word_errors() -> list[str]:
+    """The table, row by row."""
+    table = ["| What is read | `DOCUMENT_TEXT_DETECTION` | `TEXT_DETECTION` |", "|---|---|---|"]
+    with VisionEmulator() as emulator, over_grpc(emulator) as client:
+        for case in pages.cases():
+            rates = [
+                pages.word_error_rate(case.expected, read(client, case, feature))
+                for feature in (vision.Feature.Type.DOCUMENT_TEXT_DETECTION, vision.Feature.Type.TEXT_DETECTION)
+            ]
+            table.append(f"| {case.what} | {' | '.join(f'{100 * rate:.1f} %' for rate in rates)} |")
+    return table
+
+
+if __name__ == "__main__":
+    if "--wer" in sys.argv:
+        print("\n".join(word_errors()))
+    else:
+        for what, ratio, aim in rows():
+            print(f"{what:60} {YARDSTICK:45} {ratio:8.2f}   ≥ {aim}")
