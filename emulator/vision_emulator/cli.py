@@ -241,7 +241,7 @@ async def _run_beside(config: Config, command: Sequence[str]) -> int:
 
     async with AsyncExitStack() as stack:
         swept = stack.enter_context(launch.Swept())
-        emulator = await _enter(stack, Emulator(config, folder=swept.folder))
+        emulator = await _enter(stack, Emulator(config))
         try:
             code = await launch.run(emulator, command, configuration.environment(), swept)
         except launch.CannotRun as failure:
