@@ -248,9 +248,7 @@ def service_disabled(project: str) -> VisionError:
         "enabled this API recently, wait a few minutes for the action to propagate to our systems and retry."
     )
     link: Any = Help.Link(description="Google developers console API activation", url=url)
-    return VisionError(
-        Code.PERMISSION_DENIED, message, Help(links=[link]), _reason("SERVICE_DISABLED", consumer=f"projects/{project}")
-    )
+    return VisionError(Code.PERMISSION_DENIED, message, Help(links=[link]), _reason("SERVICE_DISABLED", consumer=f"projects/{project}"))
 
 
 def _reason(reason: str, **metadata: str) -> ErrorInfo:
@@ -483,6 +481,16 @@ def unsupported_language(code: str) -> VisionError:
 def features_failed() -> VisionError:
     """An annotator failed on this image; its traceback is in the log. Recorded."""
     return VisionError(Code.INTERNAL, "Internal server error. Error processing features.")
+
+
+def annotator_unavailable() -> VisionError:
+    """Another server that was to answer for this image did not; why is in the log. Wording ours."""
+    return VisionError(Code.UNAVAILABLE, "The server that annotates is currently unavailable. Please try again later.")
+
+
+def elsewhere(code: Code, message: str) -> VisionError:
+    """What another server that was asked refused: code and text are its own."""
+    return VisionError(code, message)
 
 
 def features_late() -> VisionError:

@@ -162,12 +162,18 @@ class Reader:
 class ImageAnnotation:
     """Annotates single images with the configured annotators, in their order; without ``web`` no http(s) URL is fetched."""
 
-    def __init__(self, storage: Storage, annotators: Sequence[Annotator], web: Web | None = None, timeout_seconds: float = 0,
+    def __init__(
+        self,
+        storage: Storage,
+        annotators: Sequence[Annotator],
+        web: Web | None = None,
+        timeout_seconds: float = 0,
         usage: Ledger | None = None,
     ) -> None:
         self.usage = usage or Ledger(SystemClock(), "")  # where what it does is counted
         self._storage = storage
         self._annotators = annotators
+        self._witnesses = [each for each in annotators if each.trusted and type(each).witness is not Annotator.witness]
         self._strangers = Strangers(timeout_seconds)
         self._web = web
 
@@ -201,12 +207,15 @@ class ImageAnnotation:
     ) -> AnnotateImageResponse:
         """The same for a picture in hand, a page for example."""
         response = AnnotateImageResponse()
+        wanted = _distinct(features)
         try:
-            wanted = _distinct(features)
+            picture.asked, picture.context = wanted, context
             await self._ask(picture, wanted, context, response, answered_by)
             self.usage.count(picture.inquiry.project, (feature.type for feature in wanted))
         except VisionError as failure:
             response.error.CopyFrom(failure.image_status())
+        for witness in self._witnesses:
+            witness.witness(picture, wanted, context, response)
         return response
 
     async def _ask(
