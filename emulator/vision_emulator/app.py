@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -107,14 +108,10 @@ def _storage(config: Config, clock: Clock) -> Storage:
 
 
 class Emulator:
-    """A running emulator: ``async with Emulator(config) as emulator``. Ready when entered; every surface answers then.
+    """A running emulator: ``async with Emulator(config) as emulator``. Ready when entered; every surface answers then."""
 
-    What it needs of the file system for a while (a socket) is in ``folder``, by default the system's for such things.
-    """
-
-    def __init__(self, config: Config, clock: Clock | None = None, chance: Chance | None = None, folder: Path | None = None) -> None:
+    def __init__(self, config: Config, clock: Clock | None = None, chance: Chance | None = None) -> None:
         self.config = config
-        self._folder = folder
         self.clock = clock or Clock("manual" if config.clock == "manual" else "system")
         self._chance = chance or Chance()
         self._stack = AsyncExitStack()
@@ -227,9 +224,7 @@ class Emulator:
         return [route for resource in resources for route in resource.routes()]
 
     async def _start_grpc(self, stack: AsyncExitStack) -> str:
-        """Starts the gRPC server on a private socket (and on its direct port); answers the socket's path."""
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vision-emulator-", dir=self._folder))  # its owner's only
-        path = os.path.join(folder, "grpc")  # noqa: PTH118 - grpc wants text
+        """Starts the gRPC server on a private socket (and on its direct port); answers the socket's name."""
         server = rpc.server(self.vision)
         if self.config.grpc_port is not None:
             try:
@@ -237,7 +232,14 @@ class Emulator:
             except RuntimeError as failure:
                 raise OSError(f"the gRPC port {_address(self.config.host, self.config.grpc_port)} cannot be used: {failure}") from failure
             self.grpc_address = _address(self.config.host, port)
-        server.add_insecure_port(f"unix:{path}")  # last: a server that was never started cannot let a socket go
+        if sys.platform == "linux":  # a name without a file: nothing stays behind, whatever ends this process
+            name = f"vision-emulator-{Chance().hex(32)}"
+            target, path = f"unix-abstract:{name}", f"\0{name}"
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vision-emulator-"))  # readable by its owner only
+            path = str(Path(folder, "grpc"))
+            target = f"unix:{path}"
+        server.add_insecure_port(target)  # last: a server that was never started cannot let a socket go
         await server.start()
         stack.push_async_callback(server.stop, CLOSE_SECONDS)
         return path

@@ -24,6 +24,7 @@ FILE_NAME: Final = "vision-emulator.toml"
 STORAGE_VARIABLE: Final = "STORAGE_EMULATOR_HOST"
 STORAGE_OPTIONS: Final = ("storage", "buckets", "bucket", "auto_create_buckets")
 AUTH: Final = ("open", "required")
+CLOCKS: Final = ("system", "manual")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 DRAIN_SECONDS_MAX: Final = 3600.0
 ENTRIES_MAX: Final = 1_000_000  # of the journal; its bytes are bounded, too
@@ -81,9 +82,25 @@ def _quota(value: int) -> None:
         raise ValueError(f"{value} lets nobody in; use 1 or more")
 
 
+def _prices(value: Path) -> None:
+    from vision_emulator.core.usage import Prices
+
+    Prices.read(value)
+
+
 def _entries(value: int) -> None:
     if not 0 <= value <= ENTRIES_MAX:
         raise ValueError(f"{value} is out of range; use 0 to {ENTRIES_MAX}")
+
+
+def _kept(value: float) -> None:
+    if not 0 < value < math.inf:
+        raise ValueError(f"{value:g} is no time to keep anything; use more than 0 seconds")
+
+
+def _clock(value: str) -> None:
+    if value not in CLOCKS:
+        raise ValueError(f"{value!r} is none; use one of {', '.join(CLOCKS)}")
 
 
 def _project(value: str) -> None:
@@ -187,9 +204,15 @@ class Config:
         "NAME.KEY=VALUE",
         word="setting",
     )
+    annotate_timeout: float = _option(
+        120.0, "how long an annotator may look at an image, in seconds, before that is the image's error; 0: for ever", "SECONDS", _seconds
+    )
     seed: int = _option(0, "what invented answers are derived from, together with the image's bytes", "N")
     auth: str = _option("open", "open: credentials are not looked at; required: a call without a key or token is refused", "WHO", _auth)
     quota: int | None = _option(None, "calls that each project may make in a minute, polls not counted; unset: any number", "N", _quota)
+    prices: Path | None = _option(  # noqa: RUF009 - a dataclass field under another name
+        None, "TOML file of what units of a feature cost, for the ledger of cost; unset: Google's documented prices", "FILE", _prices
+    )
     journal_entries: int = _option(10_000, "calls that the journal remembers; the oldest are forgotten", "N", _entries)
     pace: str = _option("auto", "when operations are seen to be done: auto, instant, polls:N, seconds:S, manual or never", "PACE", _pace)
     certificates: Path | None = _option(  # noqa: RUF009 - a dataclass field under another name
@@ -203,6 +226,12 @@ class Config:
         None, "secret that control calls must carry; without one only this machine's programs are let in", "TOKEN", _token, secret=True
     )
     proxy_others: bool = _option(False, "as a proxy, also lead to public hosts that are not answered here, instead of refusing")
+    operations_kept_seconds: float | None = _option(
+        None, "how long finished operations are known, in seconds on that clock; unset: until there are 10000 of them", "SECONDS", _kept
+    )
+    clock: str = _option(
+        "system", "system: time goes on by itself; manual: only when POST /_emulator/v1/clock:advance says so", "MODE", _clock
+    )
     drain_seconds: float = _option(10.0, "how long accepted work may take to finish after SIGTERM, in seconds", "SECONDS", _seconds)
     output_content_type: str = _option("application/octet-stream", "content type of written result files", "TYPE", _content_type)
     log_level: str = _option("info", f"what is logged: {', '.join(LOG_LEVELS)}", "LEVEL", _log_level)
@@ -219,6 +248,11 @@ class Config:
             raise ConfigError("storage and buckets exclude each other: the buckets are either at that address or in that folder")
         if self.storage is not None and (self.bucket or self.auto_create_buckets):
             raise ConfigError("bucket and auto_create_buckets are for the built-in storage: make the buckets at the storage's address")
+
+
+def environment() -> dict[str, str]:
+    """The environment of this process, for programs that are started with it."""
+    return dict(os.environ)  # noqa: TID251 - the one place that reads it
 
 
 def cache_folder() -> Path:

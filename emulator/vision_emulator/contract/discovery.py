@@ -89,7 +89,7 @@ def _described(package: str) -> dict[str, Any]:
     bound_everywhere: dict[str, set[str]] = {}  # by request: fields that every path of the method holds, so no body does
     for method, bindings in _published(version):
         for binding in bindings:
-            *chain, name = _resource_names(binding)
+            *chain, name = resource_names(binding)
             node = resources
             for resource in chain[:-1]:
                 node = node.setdefault(resource, {}).setdefault("resources", {})
@@ -118,7 +118,7 @@ def _published(version: str) -> Iterator[tuple[Method, list[Binding]]]:
             yield method, [form for form in method.bindings if form.path.startswith("/v1/" if every_form else "/v1/{name=operations")]
 
 
-def _resource_names(binding: Binding) -> list[str]:
+def resource_names(binding: Binding) -> list[str]:
     """The resources down to the method, and the method: projects, locations, images, annotate."""
     segments = _expanded(binding).split("/")[2:]
     last, _, custom = segments[-1].partition(":")

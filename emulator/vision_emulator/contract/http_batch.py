@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from vision_emulator.contract import multipart
+from vision_emulator.contract.hurt import Damage
 from vision_emulator.contract.multipart import MultipartError, Part
 
 _BOUNDARY: Final = "batch_vision_emulator"
@@ -39,6 +40,7 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    damage: Damage | None = None  # on its way to the client, unless it is one of a batch
 
 
 def parts(content_type: str, body: bytes, calls_max: int) -> list[Part]:

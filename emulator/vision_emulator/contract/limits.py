@@ -61,8 +61,28 @@ POLL_HELD_SECONDS_MAX: Final = 5.0  # pace auto: how long a poll is held for the
 DEADLINE_SLACK_SECONDS: Final = 0.5  # a held poll answers this long before its caller's own deadline
 WAIT_SECONDS_MAX: Final = 3600.0  # WaitOperation without a timeout
 
-# ---- the batch; ours ----
+# ---- what is kept of calls; ours ----
 JOURNAL_ENTRIES_MAX: Final = 10_000
+JOURNAL_BYTES_MAX: Final = 64 * MIB  # requests, headers and answers of all entries; the oldest are forgotten
+JOURNAL_ANSWER_BYTES_MAX: Final = 4 * MIB  # a larger answer is not kept: sixteen pages of dense text fit
+JOURNAL_CONTENT_BYTES_MAX: Final = 16 * 1024  # a request with larger pictures loses their bytes when its call is over
+JOURNAL_LISTED_MAX: Final = 1000  # entries of one listing
+NEAR_MISSES_MAX: Final = 5  # entries that were almost what somebody looked for
+EVENTS_QUEUED_MAX: Final = 1000  # a slower reader misses the oldest
+EVENTS_READERS_MAX: Final = 100
+EVENTS_INLINE_BYTES_MAX: Final = 32 * 1024  # larger calls are written in a thread, which takes longer than a small one's writing
+EVENTS_HEARTBEAT_SECONDS: Final = 15.0  # of silence; proxies close connections after 30 to 60
+EVENTS_LOOK_SECONDS: Final = 0.5  # how often operations are compared with what their readers were told
+USAGE_ROWS_MAX: Final = 100_000  # counts by month, project and feature; further projects share one
+
+# ---- fault rules; ours ----
+FAULT_RULES_MAX: Final = 1000  # those that can strike no more are forgotten first
+FAULT_STEPS_MAX: Final = 1000  # of one rule's script
+FAULT_STRIKES_MAX: Final = 1000  # kept for one rule's report, the newest
+FAULT_CALLS_MAX: Final = 1_000_000_000  # that a rule may skip or strike
+FAULT_SECONDS_MAX: Final = 3600.0  # of one delay, and of Retry-After
+RETRY_TESTS_MAX: Final = 1000  # the oldest is forgotten
+POLLS_KEPT_MAX: Final = 1000  # of one operation, the newest
 
 # ---- Cloud Storage ----
 OBJECT_NAME_BYTES_MAX: Final = 1024  # UTF-8; doc

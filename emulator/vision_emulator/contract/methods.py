@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
+from vision_emulator.contract.hurt import Hurt
 from vision_emulator.contract.messages import BETAS, POOL, V1, http_rules, message_class, operation_types
 
 LONGRUNNING: Final = "google.longrunning"
@@ -79,6 +80,8 @@ class Call:
     transport: str = "direct"  # or "rest", "grpc"
     deadline_seconds: float | None = None  # what the caller had left when the call arrived
     answer_metadata: dict[str, str] = field(default_factory=dict)  # what the answer's headers or trailers will say
+    hurt: Hurt | None = None  # what fault rules do to it
+    size: int = 0  # bytes of the request as it came; 0 when nobody counted
 
     @property
     def project(self) -> str:

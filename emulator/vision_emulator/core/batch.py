@@ -27,7 +27,7 @@ from vision_emulator.contract.messages import (
 from vision_emulator.core import validate
 from vision_emulator.core.annotate import ImageAnnotation, Reader
 from vision_emulator.core.files import FileAnnotation, without_content
-from vision_emulator.storage import GcsUri, Storage, StorageError
+from vision_emulator.storage import AccessDenied, GcsUri, Storage, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +90,14 @@ class Batches:
         images = list(request.requests)
 
         async def look(index: int) -> AnnotateImageResponse:
-            response = await self._annotation.annotate(images[index], reader, answered_by)
+            response = await self._annotation.annotate(images[index], reader, answered_by, index)
             response.context.uri = validate.image_uri(images[index])
             return response
 
         def form(responses: list[AnnotateImageResponse]) -> BatchAnnotateImagesResponse:
             return BatchAnnotateImagesResponse(responses=responses)
 
-        await self._write(request.output_config, len(images), look, form, WINDOW)
+        await self._write(request.output_config, len(images), look, form, WINDOW, reader)
         return AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
 
     async def files(
@@ -118,24 +118,30 @@ class Batches:
                 raise errors.file_too_many_pages(document.uri, document.count)
 
             async def look(index: int) -> AnnotateImageResponse:
-                return await self._files.page(document, index + 1, request, reader, answered_by)
+                return await self._files.page(document, index + 1, request, reader, answered_by, index)
 
             def form(responses: list[AnnotateImageResponse]) -> AnnotateFileResponse:
                 return AnnotateFileResponse(input_config=without_content(request.input_config), responses=responses)
 
-            await self._write(request.output_config, document.count, look, form, document.in_flight_max)
+            await self._write(request.output_config, document.count, look, form, document.in_flight_max, reader)
 
-    async def _write(self, output: OutputConfig, count: int, look: Look, form: Form, window: int) -> None:
+    async def _write(self, output: OutputConfig, count: int, look: Look, form: Form, window: int, reader: Reader) -> None:
         """Looks at all of them and writes the shards; output_not_writable when the destination cannot be written."""
         destination = output.gcs_destination.uri
         where = GcsUri.parse(destination)
+        size = validate.batch_size(output)
+        refused = None  # the shard that a fault rule does not let be written: the one it names, or the last one
+        if reader.hurt is not None and reader.hurt.shards_max is not None:
+            refused = min(reader.hurt.shards_max, (count - 1) // size)
         try:
             bucket = await self._storage.bucket(where.bucket)
 
             async def write(shard: Shard) -> None:
+                if refused is not None and (shard.first - 1) // size >= refused:
+                    raise AccessDenied(f"a fault rule lets {refused} files be written")
                 await bucket.write(shard.object_name(where.object), shard.content(form), self._content_type)
 
-            await _work(_places(count, validate.batch_size(output)), look, write, min(window, count))
+            await _work(_places(count, size), look, write, min(window, count))
         except StorageError as failure:
             log.warning("%s cannot be written: %s", destination, failure)
             raise errors.output_not_writable(destination) from failure

@@ -39,8 +39,8 @@ class FileAnnotation:
         try:
             async with self.opened(source, reader) as document:
                 responses = [
-                    await self.page(document, number, request, reader, answered_by)
-                    for number in request.pages or range(1, min(document.count, limits.PAGES_PER_CALL_MAX) + 1)
+                    await self.page(document, number, request, reader, answered_by, index)
+                    for index, number in enumerate(request.pages or range(1, min(document.count, limits.PAGES_PER_CALL_MAX) + 1))
                 ]
                 return AnnotateFileResponse(input_config=without_content(source), responses=responses, total_pages=document.count)
         except VisionError as failure:
@@ -55,14 +55,18 @@ class FileAnnotation:
             yield document
 
     async def page(
-        self, document: Document, number: int, request: AnyFileRequest, reader: Reader, answered_by: Counter[str]
+        self, document: Document, number: int, request: AnyFileRequest, reader: Reader, answered_by: Counter[str], index: int
     ) -> AnnotateImageResponse:
-        """The response for one page, its failure as the response's ``error``; a negative number counts from the end."""
+        """The response for one page, its failure as the response's ``error``; a negative number counts from the end.
+
+        ``index`` is the page's place among those answered.
+        """
         place = number if number > 0 else document.count + 1 + number
         try:
             if not 1 <= place <= document.count:
                 place = number
                 raise errors.page_beyond_end(number, document.count)
+            reader.check(index, document.uri)
             page = await document.page(place, with_text=any(feature.type in _TEXT for feature in request.features))
             page.inquiry = reader.inquiry(request.image_context)
             response = await self._annotation.look_at(page, request.features, request.image_context, answered_by)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 import re
+from collections import deque
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -19,7 +20,7 @@ from google.protobuf.message import Message
 from vision_emulator.contract import errors, limits
 from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.messages import TYPE_URL, AnyMessage, Operation, OperationMetadata, Timestamp
-from vision_emulator.contract.methods import Method
+from vision_emulator.contract.methods import Call, Method
 from vision_emulator.control.clock import Chance, Clock
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,18 @@ class Pace:
         return f"{self.kind}:{self.number!r}" if self.kind in ("polls", "seconds") else self.kind
 
 
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One look that a client took at an operation."""
+
+    at: float  # when it came, in seconds since 1970
+    kind: str  # "get", "wait"
+    transport: str
+    user_agent: str
+    client: str  # what the client library says of itself in x-goog-api-client
+    done: bool  # what the client got to see
+
+
 @dataclass(slots=True, eq=False)
 class Record:
     """One operation: what was asked, how far it is, and how often it was looked at."""
@@ -68,10 +81,14 @@ class Record:
     created: float  # seconds since 1970, as all times here
     updated: float
     result: Message | VisionError | None = None  # None while the work goes on
-    polls: int = 0
+    polls: int = 0  # as polls:N counts them
+    attempts: int = 0  # of clients to see the result
+    looks: deque[Poll] = field(default_factory=lambda: deque(maxlen=limits.POLLS_KEPT_MAX))
     revealed: asyncio.Event = field(default_factory=asyncio.Event)  # somebody lets clients see it, whatever its pace
     cancelled: bool = False  # and with that revealed
+    failed: VisionError | None = None  # what somebody made it end with, revealed as well
     finished: asyncio.Event = field(default_factory=asyncio.Event)
+    repaced: asyncio.Event = field(default_factory=asyncio.Event)  # replaced when it was set
     task: asyncio.Task[None] | None = None
     answered_by: dict[str, int] = field(default_factory=dict)  # annotator name → features it answered
 
@@ -79,6 +96,12 @@ class Record:
     def id(self) -> str:
         """The last part of the name."""
         return self.name.rpartition("/")[2]
+
+    @property
+    def project(self) -> str:
+        """Whose it is: the project in its name."""
+        collection, _, rest = self.name.partition("/")
+        return rest.partition("/")[0] if collection == "projects" else ""
 
     def visible(self, now: float) -> bool:
         """Whether a client may see the result now. Once true it stays true."""
@@ -96,9 +119,14 @@ class Record:
             case _:
                 return True
 
-    def stop(self) -> None:
-        """Cancels the work; the end is for all to see."""
-        self.cancelled = True
+    def ended(self, result: Message | VisionError) -> Message | VisionError:
+        """What it ends with: work may still succeed or fail in its own way while it is stopped."""
+        return errors.operation_cancelled() if self.cancelled else self.failed or result
+
+    def stop(self, failure: VisionError | None = None) -> None:
+        """Cancels the work, or ends it with a failure; the end is for all to see."""
+        self.cancelled = failure is None
+        self.failed = failure
         self.revealed.set()
         if self.task is not None:
             self.task.cancel()
@@ -120,8 +148,11 @@ class Record:
 class Operations:
     """All operations of one server. An async context manager: leaving it stops what still runs."""
 
-    def __init__(self, clock: Clock, chance: Chance, pace: Pace, project: str) -> None:
+    def __init__(self, clock: Clock, chance: Chance, pace: Pace, project: str, kept_seconds: float | None = None) -> None:
         self.pace = pace  # of calls that ask for none
+        self.paces: dict[str, Pace] = {}  # of such calls of a project, where that has one of its own
+        self._pace_at_first = pace
+        self._kept_seconds = kept_seconds  # after their end; None: for good
         self._clock = clock
         self._chance = chance
         self._project = project
@@ -140,7 +171,12 @@ class Operations:
             await self._tasks.__aexit__(None, None, None)  # what went wrong outside is no failure of the work
 
     def __iter__(self) -> Iterator[Record]:
+        self._forget_old()
         return iter(list(self._records.values()))
+
+    def pace_of(self, project: str) -> Pace:
+        """The pace of a project's calls that ask for none."""
+        return self.paces.get(project or self._project, self.pace)
 
     def open_record(self, method: Method, parent: str, pace: Pace) -> Record:
         """A new operation's record, named after its parent; it is not yet known to clients. VisionError when there are too many."""
@@ -160,22 +196,26 @@ class Operations:
             return record.view(record.name, self._clock.now())
         return Operation(name=record.name)
 
-    async def get(self, name: str, seconds_left: float | None = None) -> tuple[Operation, Record]:
+    async def get(self, name: str, seconds_left: float | None = None, call: Call | None = None) -> tuple[Operation, Record]:
         """One poll: what is to be seen now.
 
         A poll that would see the result if there were one (pace ``auto``, or the last of ``polls:N``) is held until the work is done,
         at most 5 s and never past the caller's deadline.
         """
         record = self.find(name)
+        came = self._clock.now()
         record.polls += 1
         last_poll = record.pace.kind == "polls" and record.polls > record.pace.number
         if record.pace.kind == "auto" or last_poll or record.revealed.is_set():
             await self._finished(record, _within(limits.POLL_HELD_SECONDS_MAX, seconds_left))
-        return record.view(name, self._clock.now()), record
+        return self._looked(record, name, "get", came, call), record
 
-    async def wait(self, name: str, seconds: float | None, seconds_left: float | None = None) -> tuple[Operation, Record]:
+    async def wait(
+        self, name: str, seconds: float | None, seconds_left: float | None = None, call: Call | None = None
+    ) -> tuple[Operation, Record]:
         """Holds until the operation is to be seen done, or these seconds or the caller's deadline are over; a wait counts as all polls."""
         record = self.find(name)
+        came = self._clock.now()
         if record.pace.kind == "polls":
             record.polls = max(record.polls, int(record.pace.number) + 1)
         allowed = _within(min(limits.WAIT_SECONDS_MAX, math.inf if seconds is None else seconds), seconds_left)
@@ -186,11 +226,21 @@ class Operations:
                     await self._shown(record)
         except TimeoutError:
             pass  # the answer says how far it is
-        return record.view(name, self._clock.now()), record
+        return self._looked(record, name, "wait", came, call), record
+
+    def _looked(self, record: Record, name: str, kind: str, came: float, call: Call | None) -> Operation:
+        """What a client sees, which is kept for the report on how it polled."""
+        operation = record.view(name, self._clock.now())
+        said = {} if call is None else call.metadata
+        transport = "direct" if call is None else call.transport
+        record.attempts += 1
+        record.looks.append(Poll(came, kind, transport, said.get("user-agent", ""), said.get("x-goog-api-client", ""), operation.done))
+        return operation
 
     def list(self, scope: str = "", done: bool | None = None) -> list[Operation]:
         """The operations under ``scope`` (``projects/P``, ``projects/P/locations/L``; "" for all), oldest first, each as a client sees
         it now; looking at the list is no poll."""
+        self._forget_old()
         now = self._clock.now()
         inside = [record for record in self._records.values() if not scope or record.name.startswith(f"{scope}/")]
         return [record.view(record.name, now) for record in inside if done is None or record.visible(now) == done]
@@ -198,9 +248,34 @@ class Operations:
     def cancel(self, name: str) -> None:
         """Stops the work; the operation ends CANCELLED unless a client could already see it done."""
         record = self.find(name)
+        if not record.visible(self._clock.now()):
+            self._end(record)
+
+    def fail(self, name: str, failure: VisionError) -> bool:
+        """Stops the work; the operation ends with this failure, unless a client could already see it done: False then."""
+        record = self.find(name)
         if record.visible(self._clock.now()):
-            return
-        record.stop()
+            return False
+        self._end(record, failure)
+        return True
+
+    def advance(self, name: str) -> None:
+        """One step nearer to being seen done: a poll of ``polls:N``, and for every other pace the last step there is."""
+        record = self.find(name)
+        if record.pace.kind == "polls":
+            record.polls += 1
+            _wake(record)
+        else:
+            record.revealed.set()
+
+    def set_pace(self, name: str, pace: Pace) -> None:
+        """Another pace from now on; who waits for the operation waits by it."""
+        record = self.find(name)
+        record.pace = pace
+        _wake(record)
+
+    def _end(self, record: Record, failure: VisionError | None = None) -> None:
+        record.stop(failure)
         if record.result is not None:  # finished behind the curtain of its pace
             self._finish(record, errors.operation_cancelled())
 
@@ -220,6 +295,9 @@ class Operations:
         if parts is None:
             raise errors.operation_name_malformed(name)
         record = self._records.get(parts["id"])
+        if record is not None and self._is_old(record):
+            del self._records[record.id]
+            record = None
         if record is None:
             raise errors.operation_not_found(name)
         return record
@@ -234,17 +312,24 @@ class Operations:
         while self._unfinished:
             await next(iter(self._unfinished.values())).finished.wait()
 
-    def stop(self) -> None:
-        """Cancels all work that still runs."""
+    def stop(self, project: str = "") -> None:
+        """Cancels all work that still runs, or one project's."""
         for record in self._unfinished.values():
-            record.stop()
+            if project in ("", record.project):
+                record.stop()
 
-    def reset(self) -> None:
-        """Stops all work and forgets every operation; who waits for one waits no longer."""
-        self.stop()
+    def reset(self, project: str = "") -> None:
+        """Stops all work and forgets every operation, or one project's; who waits for one waits no longer."""
+        self.stop(project)
+        if project:
+            self.paces.pop(project, None)
+        else:
+            self.pace = self._pace_at_first
+            self.paces.clear()
         for record in self:
-            record.revealed.set()
-        self._records.clear()
+            if project in ("", record.project):
+                record.revealed.set()
+                del self._records[record.id]
 
     async def _run(self, record: Record, work: Coroutine[Any, Any, Message]) -> None:
         try:
@@ -265,7 +350,7 @@ class Operations:
             self._finish(record, errors.operation_cancelled())
 
     def _finish(self, record: Record, result: Message | VisionError) -> None:
-        record.result = errors.operation_cancelled() if record.cancelled else result  # work may still fail while it is stopped
+        record.result = record.ended(result)
         record.updated = self._clock.now()
         record.finished.set()
         self._unfinished.pop(record.id, None)
@@ -281,24 +366,43 @@ class Operations:
     async def _shown(self, record: Record) -> None:
         """Returns when a finished operation's time has come, or when it is revealed."""
         loop = asyncio.get_running_loop()
-        awaited: list[asyncio.Task[Any]] = [loop.create_task(record.revealed.wait())]
-        if record.pace.kind == "seconds":
-            awaited.append(loop.create_task(self._sleep_until(record.created + record.pace.number)))
-        try:
-            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in awaited:
-                task.cancel()
+        while not record.visible(self._clock.now()):
+            awaited: list[asyncio.Task[Any]] = [loop.create_task(event.wait()) for event in (record.revealed, record.repaced)]
+            if record.pace.kind == "seconds":
+                awaited.append(loop.create_task(self._sleep_until(record.created + record.pace.number)))
+            try:
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in awaited:
+                    task.cancel()
+            if record.revealed.is_set():
+                return
 
     async def _sleep_until(self, time: float) -> None:
         await self._clock.sleep(time - self._clock.now())
 
+    def _is_old(self, record: Record) -> bool:
+        ended = record.result is not None and self._kept_seconds is not None
+        return ended and self._clock.now() >= record.updated + (self._kept_seconds or 0.0)
+
+    def _forget_old(self) -> None:
+        if self._kept_seconds is not None:
+            for record in [record for record in self._records.values() if self._is_old(record)]:
+                del self._records[record.id]
+
     def _forget_oldest(self) -> None:
+        self._forget_old()
         if len(self._records) >= limits.OPERATIONS_KEPT_MAX:
             oldest = next((record for record in self._records.values() if record.result is not None), None)
             if oldest is None:
                 raise errors.too_many_operations()
             del self._records[oldest.id]
+
+
+def _wake(record: Record) -> None:
+    """Lets everybody who waits for the operation look at its pace again."""
+    record.repaced.set()
+    record.repaced = asyncio.Event()
 
 
 def _within(seconds: float, seconds_left: float | None) -> float:

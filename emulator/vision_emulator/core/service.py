@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from vision_emulator.annotators import Annotator
 from vision_emulator.contract import errors, limits
 from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.field_mask import FieldMask
@@ -30,19 +31,20 @@ from vision_emulator.contract.messages import (
     WaitOperationRequest,
 )
 from vision_emulator.contract.methods import PROJECT, Call, Method
-from vision_emulator.control.journal import Journal
+from vision_emulator.control.faults import Faults
+from vision_emulator.control.journal import ANNOTATORS, Journal
 from vision_emulator.core import validate
 from vision_emulator.core.admission import Admission
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.core.batch import Batches
 from vision_emulator.core.files import FileAnnotation
 from vision_emulator.core.operations import Operations, Pace, Record
+from vision_emulator.core.usage import Ledger
 
 log = logging.getLogger(__name__)
 
 PACE: Final = "x-vision-emulator-pace"  # asks a pace for this call's operation
 FIELDS: Final = "x-goog-fieldmask"  # the part of the answer that is wanted; REST's query says it with fields=
-ANNOTATORS: Final = "x-vision-emulator-annotators"  # says in answers who annotated: fixtures=2,synthetic=1
 _SLEEPS_BEFORE_ITS_FIRST_POLL: Final = "gl-java/"  # up to 20 s, so pace auto gives it its answer at once
 
 
@@ -50,11 +52,18 @@ class Vision:
     """The Vision API over one storage, one set of annotators and one set of operations."""
 
     def __init__(
-        self, annotation: ImageAnnotation, batches: Batches, operations: Operations, journal: Journal, admission: Admission
+        self,
+        annotation: ImageAnnotation,
+        batches: Batches,
+        operations: Operations,
+        journal: Journal,
+        admission: Admission,
+        faults: Faults,
     ) -> None:
         self.operations = operations
         self.journal = journal
         self.admission = admission
+        self.faults = faults
         self._annotation = annotation
         self._files = FileAnnotation(annotation)
         self._batches = batches
@@ -74,10 +83,24 @@ class Vision:
         """Whether a method is answered; the others are refused with UNIMPLEMENTED."""
         return (method.service, method.name) in self._methods
 
+    @property
+    def annotators(self) -> Sequence[Annotator]:
+        """Who looks at pictures, in the order in which they are asked."""
+        return self._annotation.annotators
+
+    @property
+    def usage(self) -> Ledger:
+        """What was looked at, as it would be billed."""
+        return self._annotation.usage
+
     async def call(self, call: Call) -> Message:
-        """The life of a request: noted, let in, checked, answered, cut to what was asked for. Nothing but VisionError comes out of it."""
-        with self.journal.entry(call):
+        """The life of a request: noted, perhaps hurt, let in, checked, answered, cut to what was asked for; nothing but VisionError comes
+        out of it.
+        """
+        with self.journal.entry(call) as entry:
             try:
+                if self.faults.concern(call.metadata):
+                    await self._strike(call, entry.number)
                 self.admission.admit(call)
                 answer = self._methods.get((call.method.service, call.method.name))
                 if answer is None:
@@ -85,12 +108,21 @@ class Vision:
                 selector = call.metadata.get(FIELDS)
                 mask = FieldMask(selector, call.method.response) if selector else None  # read before anything is begun
                 message = await answer(call, call.request)
-                return mask.masked(message) if mask else message
+                entry.answer = mask.masked(message) if mask else message
+                return entry.answer
             except VisionError:
                 raise
             except Exception:
                 log.exception("%s failed", call.method.full_name)
                 raise errors.internal() from None
+
+    async def _strike(self, call: Call, number: int) -> None:
+        """Lets fault rules have the call; VisionError when they refuse it."""
+        call.hurt = await self.faults.strike_call(call, number)
+        if call.hurt is not None:
+            call.answer_metadata.update(call.hurt.headers)
+            if call.hurt.refusal is not None:
+                raise call.hurt.refusal
 
     # ---- google.cloud.vision.v1.ImageAnnotator ----
 
@@ -99,7 +131,7 @@ class Vision:
         validate.batch_annotate_images(request)
         answered_by: Counter[str] = Counter()
         reader = self._annotation.reader(call)
-        annotated = (self._annotation.annotate(element, reader, answered_by) for element in request.requests)
+        annotated = (self._annotation.annotate(element, reader, answered_by, index) for index, element in enumerate(request.requests))
         responses = await asyncio.gather(*annotated)
         _disclose(call, answered_by)
         return BatchAnnotateImagesResponse(responses=responses)
@@ -138,7 +170,7 @@ class Vision:
 
     async def get_operation(self, call: Call, request: GetOperationRequest) -> Operation:
         """One poll."""
-        operation, record = await self.operations.get(request.name, call.deadline_seconds)
+        operation, record = await self.operations.get(request.name, call.deadline_seconds, call)
         _disclose_result(call, operation, record)
         return operation
 
@@ -157,7 +189,7 @@ class Vision:
     async def wait_operation(self, call: Call, request: WaitOperationRequest) -> Operation:
         """Holds until the operation is done or the timeout is over."""
         seconds = request.timeout.seconds + request.timeout.nanos / 1e9 if request.HasField("timeout") else None
-        operation, record = await self.operations.wait(request.name, seconds, call.deadline_seconds)
+        operation, record = await self.operations.wait(request.name, seconds, call.deadline_seconds, call)
         _disclose_result(call, operation, record)
         return operation
 
@@ -167,6 +199,8 @@ class Vision:
 
         async def work() -> Message:
             answered_by: Counter[str] = Counter()
+            if call.hurt is not None and call.hurt.operation_error is not None:
+                raise call.hurt.operation_error
             try:
                 return await run(answered_by)
             finally:
@@ -176,9 +210,11 @@ class Vision:
 
     def _open_record(self, call: Call, parent: str) -> Record:
         asked = call.metadata.get(PACE)
-        pace = Pace.parse(asked) if asked else self.operations.pace
+        pace = Pace.parse(asked) if asked else self.operations.pace_of(call.project)
         if pace.kind == "auto" and _SLEEPS_BEFORE_ITS_FIRST_POLL in call.metadata.get("x-goog-api-client", ""):
             pace = Pace("instant")
+        if call.hurt is not None and call.hurt.operation_never:
+            pace = Pace("never")
         project = call.metadata.get(PROJECT, "")
         if not parent and project and "/" not in project:
             parent = f"projects/{project}"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+
+from vision_emulator.contract.hurt import Damage
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,28 @@ async def read(request: web.BaseRequest, bytes_max: int) -> bytes:
             raise BodyTooLarge
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def damaged(request: web.BaseRequest, whole: web.Response, damage: Damage) -> web.StreamResponse:
+    """The answer as it comes through, sent here as far as it does: Damage says what each kind is."""
+    content = whole.body if isinstance(whole.body, bytes) else b""
+    if damage.kind in ("truncate", "corrupt"):
+        whole.body = damage.body(content)
+        return whole
+    transport = request.transport
+    assert transport is not None
+    if damage.kind == "drop":
+        answer = web.StreamResponse(status=whole.status, headers=whole.headers)
+        answer.content_length = len(content)
+        await answer.prepare(request)
+        await answer.write(damage.body(content)[: max(0, len(content) - 1)])  # whole it must not be
+        transport.close()
+        return answer
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing is a reset then
+    transport.abort()
+    return whole
 
 
 def takes_gzip(request: web.BaseRequest) -> bool:

@@ -62,6 +62,8 @@ class RestSurface:
             headers.setdefault(name.lower(), value)  # of a header that is given twice the first counts
         answer = await self._answer(request.method, request.raw_path, headers, lambda: _body(request))
         answer_headers = {**answer.headers, **cors.headers(request)}
+        if answer.damage is not None:
+            return await http.damaged(request, web.Response(status=answer.status, body=answer.body, headers=answer_headers), answer.damage)
         content = answer.body
         if len(content) >= limits.GZIP_BYTES_MIN and http.takes_gzip(request):
             content = await _off_loop(compressed, content)
@@ -86,16 +88,18 @@ class RestSurface:
     async def _call(self, found: Match, query: str, headers: Headers, read: Body) -> Answer:
         parameters = SystemParameters()
         answered: dict[str, str] = {}
+        call: Call | None = None
         try:
             parameters = transcoder.system_parameters(query)
             body = await read()
             binary = _media_type(headers) in _PROTO_TYPES
             message = await _off_loop(lambda data: transcoder.decode(found, query, data, binary=binary), body)
-            call = Call(found.method, message, _metadata(headers, parameters), "rest", answer_metadata=answered)
+            call = Call(found.method, message, _metadata(headers, parameters), "rest", answer_metadata=answered, size=len(body))
             answer = _success(await self._vision.call(call), parameters)
         except VisionError as refusal:
             answer = _refusal(refusal, parameters)
-        return answer._replace(headers={**answer.headers, **answered})
+        damage = call.hurt.damage if call is not None and call.hurt is not None else None
+        return answer._replace(headers={**answer.headers, **answered}, damage=damage)
 
     async def _batch(self, outer: Headers, body: bytes) -> Answer:
         """All calls of a batch at once, answered in their order; each is refused for itself."""

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from vision_emulator.contract import errors, limits
 from vision_emulator.contract.errors import VisionError
+from vision_emulator.contract.hurt import Damage
 from vision_emulator.contract.messages import POOL, message_class
 from vision_emulator.contract.methods import METHODS, Call, Method
 from vision_emulator.core.service import Vision
@@ -24,6 +25,7 @@ OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
 )
 _STATUS: Final = {code.value[0]: code for code in grpc.StatusCode}
+UNREADABLE: Final = b"\xff" * 11  # no tag of a field is as long
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -54,7 +56,9 @@ class _Methods(grpc.GenericRpcHandler):
                 await _abort(context, failure, call)
                 raise  # not reached: abort raises
             context.set_trailing_metadata(tuple(call.answer_metadata.items()))
-            return response.SerializeToString()
+            data = response.SerializeToString()
+            damage = call.hurt.damage if call.hurt is not None else None
+            return data if damage is None else await _damaged(context, call, damage, data)
 
         return answer
 
@@ -65,7 +69,21 @@ def _call(method: Method, data: bytes, context: _Context) -> Call:
     except DecodeError:
         raise errors.message_malformed(method.request.DESCRIPTOR.full_name) from None
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    return Call(method, request, metadata, "grpc", context.time_remaining())
+    return Call(method, request, metadata, "grpc", context.time_remaining(), size=len(data))
+
+
+async def _damaged(context: _Context, call: Call, damage: Damage, data: bytes) -> bytes:
+    """An answer as it comes through: Damage says what each kind is. A handler cannot break its connection, which other calls share, so
+    a client learns what it would make of a broken one: UNAVAILABLE, after the headers of the answer."""
+    if damage.kind == "drop":
+        await context.send_initial_metadata(())
+        await _abort(context, errors.connection_broken(), call)
+    broken = damage.body(data)
+    try:
+        call.method.response.FromString(broken)
+    except DecodeError:
+        return broken
+    return broken + UNREADABLE  # it could still be read, and nothing is to be made of it
 
 
 async def _abort(context: _Context, failure: VisionError, call: Call | None) -> None:

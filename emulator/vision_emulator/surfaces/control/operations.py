@@ -1,22 +1,53 @@
-"""Operations and their pace over the control API."""
+"""Operations, their pace, and how clients polled them, over the control API."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from vision_emulator.contract import codec
+from vision_emulator.contract.errors import by_rule
 from vision_emulator.control.clock import Clock
-from vision_emulator.core.operations import Operations, Pace
-from vision_emulator.surfaces.control.route import Asked, Route
+from vision_emulator.control.faults import RuleRefused, code_of
+from vision_emulator.core.operations import Operations, Pace, Poll
+from vision_emulator.surfaces.control.route import Asked, Refused, Route
 
 
 class PaceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pace as ``--pace`` takes it."""
 
     pace: str
+
+
+class FailureBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operation is to end with; without a message Google's general text for the code."""
+
+    code: str | int = "INTERNAL"
+    message: str = ""
+
+
+class Client(msgspec.Struct, frozen=True, rename="camel"):
+    """How one client polled an operation. Times are seconds since 1970 on the emulator's clock, gaps the seconds between them."""
+
+    user_agent: str
+    client: str  # what it says of itself in x-goog-api-client
+    transport: str
+    attempts: int
+    times: list[float]
+    gaps: list[float]
+    kinds: list[str]  # "get" or "wait", for each attempt
+    saw_done: bool
+
+
+class Polls(msgspec.Struct, frozen=True):
+    """Everybody who polled an operation, in the order of their first attempts. ``attempts`` counts them all, the newest are listed."""
+
+    name: str
+    attempts: int
+    clients: list[Client]
 
 
 class OperationsResource:
@@ -28,35 +59,92 @@ class OperationsResource:
 
     def routes(self) -> Sequence[Route]:
         """The calls of this resource."""
+        whose = {"project": "only this project's"}
+        operation = dict[str, Any]
         return (
-            Route("GET", "/v1/operations", "All operations, oldest first, as clients see them now.", self._list),
-            Route("POST", "/v1/operations/{id}:complete", "Let clients see the result, whatever the pace.", self._complete),
-            Route("POST", "/v1/operations/{id}:cancel", "Stop the work; the operation ends CANCELLED.", self._cancel),
-            Route("GET", "/v1/pace", "When clients get to see that an operation is done.", self._pace),
-            Route("PUT", "/v1/pace", "Set it, for operations that begin from now on.", self._set_pace, PaceBody),
+            Route("GET", "/v1/operations", "All operations, oldest first, as clients see them now.", self._list, query=whose),
+            Route("GET", "/v1/operations/{id}", "One operation, as clients see it now; no poll.", self._get, answer=operation),
+            Route("GET", "/v1/operations/{id}/polls", "How clients polled it: times, gaps, attempts.", self._polls, answer=Polls),
+            Route("PUT", "/v1/operations/{id}/pace", "Another pace for this one.", self._set_its_pace, PaceBody, operation),
+            Route(
+                "POST",
+                "/v1/operations/{id}:advance",
+                "One step nearer to done: counts as a poll of polls:N; for any other pace clients see the result from now on.",
+                self._advance,
+                answer=operation,
+            ),
+            Route(
+                "POST", "/v1/operations/{id}:complete", "Let clients see the result, whatever the pace.", self._complete, answer=operation
+            ),
+            Route(
+                "POST", "/v1/operations/{id}:fail", "Stop the work; the operation ends with this error.", self._fail, FailureBody, operation
+            ),
+            Route("POST", "/v1/operations/{id}:cancel", "Stop the work; the operation ends CANCELLED.", self._cancel, answer=operation),
+            Route("GET", "/v1/pace", "When clients get to see that an operation is done.", self._pace, answer=PaceBody, query=whose),
+            Route("PUT", "/v1/pace", "Set it, for operations that begin from now on.", self._set_pace, PaceBody, PaceBody, whose),
         )
 
     async def _list(self, asked: Asked) -> Any:
-        del asked
-        return {"operations": [codec.to_json(operation) for operation in self._operations.list()]}
+        scope = f"projects/{asked.project}" if asked.project else ""
+        return {"operations": [codec.to_json(operation) for operation in self._operations.list(scope)]}
+
+    async def _get(self, asked: Asked) -> Any:
+        return self._seen(_name(asked))
 
     async def _complete(self, asked: Asked) -> Any:
-        name = f"operations/{asked.variables['id']}"
-        self._operations.reveal(name)
-        return self._seen(name)
+        self._operations.reveal(_name(asked))
+        return self._seen(_name(asked))
+
+    async def _advance(self, asked: Asked) -> Any:
+        self._operations.advance(_name(asked))
+        return self._seen(_name(asked))
 
     async def _cancel(self, asked: Asked) -> Any:
-        name = f"operations/{asked.variables['id']}"
-        self._operations.cancel(name)
-        return self._seen(name)
+        self._operations.cancel(_name(asked))
+        return self._seen(_name(asked))
+
+    async def _fail(self, asked: Asked) -> Any:
+        try:
+            failure = by_rule(code_of(asked.body.code), asked.body.message)
+        except RuleRefused as refused:
+            raise Refused(f"code: {refused}") from refused
+        if not self._operations.fail(_name(asked), failure):
+            raise Refused("The operation is done, and an operation that is done stays as it is.", 409)
+        await self._operations.find(_name(asked)).finished.wait()
+        return self._seen(_name(asked))
+
+    async def _polls(self, asked: Asked) -> Polls:
+        record = self._operations.find(_name(asked))
+        by_client: dict[tuple[str, str, str], list[Poll]] = {}
+        for poll in record.looks:
+            by_client.setdefault((poll.user_agent, poll.client, poll.transport), []).append(poll)
+        return Polls(record.name, record.attempts, [_client(*who, polls) for who, polls in by_client.items()])
+
+    async def _set_its_pace(self, asked: Asked) -> Any:
+        self._operations.set_pace(_name(asked), Pace.parse(asked.body.pace))
+        return self._seen(_name(asked))
 
     def _seen(self, name: str) -> Any:
         return codec.to_json(self._operations.find(name).view(name, self._clock.now()))
 
     async def _pace(self, asked: Asked) -> Any:
-        del asked
-        return {"pace": str(self._operations.pace)}
+        return PaceBody(str(self._operations.pace_of(asked.project)))
 
     async def _set_pace(self, asked: Asked) -> Any:
-        self._operations.pace = Pace.parse(asked.body.pace)
-        return {"pace": str(self._operations.pace)}
+        pace = Pace.parse(asked.body.pace)
+        if asked.project:
+            self._operations.paces[asked.project] = pace
+        else:
+            self._operations.pace = pace
+        return PaceBody(str(pace))
+
+
+def _name(asked: Asked) -> str:
+    return f"operations/{asked.variables['id']}"
+
+
+def _client(user_agent: str, client: str, transport: str, polls: Iterable[Poll]) -> Client:
+    polls = list(polls)
+    times = [poll.at for poll in polls]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    return Client(user_agent, client, transport, len(polls), times, gaps, [poll.kind for poll in polls], any(poll.done for poll in polls))

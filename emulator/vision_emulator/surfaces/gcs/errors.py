@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 import orjson
 
+from vision_emulator.contract.errors import VisionError
 from vision_emulator.storage import (
     AccessDenied,
     BucketMissing,
@@ -31,6 +32,21 @@ _XML_CODES: Final = {
     "notFound": "NoSuchKey",
     "notImplemented": "NotImplemented",
     "requestedRangeNotSatisfiable": "InvalidRange",
+}
+
+
+# Of refusals by fault rules. Source: Google's page on status codes of the JSON API.
+_REASONS: Final = {
+    401: "authError",
+    403: "forbidden",
+    404: "notFound",
+    408: "requestTimeout",
+    409: "conflict",
+    412: "conditionNotMet",
+    416: "requestedRangeNotSatisfiable",
+    429: "rateLimitExceeded",
+    501: "notImplemented",
+    504: "gatewayTimeout",
 }
 
 
@@ -128,6 +144,13 @@ def not_implemented(what: str) -> GcsError:
 def internal() -> GcsError:
     """A fault of the emulator itself; its traceback is in the log."""
     return GcsError(500, "backendError", "Backend Error")
+
+
+def by_rule(failure: VisionError, status: int | None = None) -> GcsError:
+    """What a fault rule makes of a call: the code in the words of this API, with exactly this HTTP status where one is asked for."""
+    status = status or failure.http_status
+    reason = _REASONS.get(status, "backendError" if status >= 500 else "invalid")
+    return GcsError(status, reason, failure.message)
 
 
 def of_storage(error: StorageError, method: str) -> GcsError:

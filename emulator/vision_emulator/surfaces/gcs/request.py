@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import orjson
 
+from vision_emulator.contract.hurt import Damage
 from vision_emulator.contract.limits import OBJECT_BYTES_MAX
 from vision_emulator.storage.embedded import Conditions
 from vision_emulator.surfaces import compression
@@ -29,6 +30,7 @@ class Reply(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes = b""
+    damage: Damage | None = None  # on its way to the client, unless it is one of a batch
 
 
 def json_reply(resource: Mapping[str, Any], status: int = 200) -> Reply:

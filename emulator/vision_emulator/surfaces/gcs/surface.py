@@ -9,6 +9,7 @@ from multidict import CIMultiDict
 
 from vision_emulator.contract.limits import OBJECT_BYTES_MAX
 from vision_emulator.control.clock import Chance
+from vision_emulator.control.faults import Faults
 from vision_emulator.storage.embedded import EmbeddedStorage
 from vision_emulator.surfaces import http
 from vision_emulator.surfaces.gcs import errors
@@ -21,8 +22,8 @@ _log = logging.getLogger(__name__)
 class StorageSurface:
     """Serves embedded buckets to Cloud Storage clients. The server must be made with ``auto_decompress=False``."""
 
-    def __init__(self, storage: EmbeddedStorage, chance: Chance | None = None) -> None:
-        self._protocol = StorageProtocol(storage, chance or Chance())
+    def __init__(self, storage: EmbeddedStorage, chance: Chance | None = None, faults: Faults | None = None) -> None:
+        self._protocol = StorageProtocol(storage, chance or Chance(), faults)
 
     def claims(self, raw_path: str) -> bool:
         """Whether a path (as it came, percent-encoded) belongs to Cloud Storage."""
@@ -40,6 +41,8 @@ class StorageSurface:
             _log.info("%s %s broke off: %s", request.method, request.raw_path[:200], broken)
             return _refusal(errors.invalid("The request broke off before its end."))
         reply = await self._protocol.reply(request.method, request.raw_path, headers, body)
+        if reply.damage is not None:
+            return await http.damaged(request, web.Response(status=reply.status, headers=reply.headers, body=reply.body), reply.damage)
         reason = "Resume Incomplete" if reply.status == 308 else None
         if request.method == "HEAD":
             return web.Response(status=reply.status, headers=reply.headers | {"content-length": str(len(reply.body))})
