@@ -21,7 +21,7 @@ from vision_emulator.contract.messages import AnnotateImageResponse, Feature, Im
 
 log = logging.getLogger(__name__)
 
-PICTURES_MAX: Final = 10_000  # of all buckets, in the order of their URIs; what is more is not looked for
+OBJECTS_MAX: Final = 20_000  # of all buckets, in the order of their URIs; those behind are not compared
 POINTS_BYTES_MAX: Final = 32 * 1024 * 1024  # of all pictures' distinctive points; those behind are compared as a whole only
 POINTS_MAX: Final = 400  # of one picture: 16 KB, compared in about a millisecond
 READ_AT_ONCE: Final = 4  # pictures of at most 20 MB
@@ -34,7 +34,6 @@ LISTED_MAX: Final = 100  # of each kind; max_results cuts further
 
 LABEL_KEYS: Final = ("label", "description")  # of an object's metadata
 MID_KEY: Final = "mid"
-NO_PICTURE: Final = re.compile(r"(?!image/|application/octet-stream|binary/octet-stream)")  # content types of what need not be opened
 
 
 class _Known(NamedTuple):
@@ -70,6 +69,7 @@ class Buckets:
         self._known: dict[str, _Known] = {}  # by uri
         self._gallery = Gallery()
         self._points_bytes = 0
+        self._is_full = False  # which is said once
         self._lock = asyncio.Lock()
         self._begun = 0  # listings
         self._finished = 0  # the number of the last one that came to its end
@@ -86,14 +86,15 @@ class Buckets:
             self._finished = number
 
     async def _pictures(self) -> AsyncIterator[Held]:
+        """Every object, whatever its type: the official clients call what is uploaded without one text/plain."""
         count = 0
         async for held in self._library.held():
-            if held.content_type and NO_PICTURE.match(held.content_type):
-                continue
-            count += 1
-            if count > PICTURES_MAX:
-                log.warning("there are more than %d pictures in the buckets; those from %s on are not compared", PICTURES_MAX, held.uri)
+            if count == OBJECTS_MAX:
+                if not self._is_full:
+                    log.warning("the buckets hold more than %d objects; those from %s on are not compared", OBJECTS_MAX, held.uri)
+                self._is_full = True
                 return
+            count += 1
             yield held
 
     async def _learn(self, present: Sequence[Held]) -> None:
