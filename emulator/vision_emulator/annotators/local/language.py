@@ -13,12 +13,12 @@ LETTERS_MIN: Final = 20  # in a text; on fewer, statistics of letters say Latin 
 
 # Tesseract names its packs after ISO 639-2/T, and Chinese, Serbian and a few more after their script.
 _PACKS: Final = """
-    af:afr am:amh ar:ara as:asm az:aze be:bel bn:ben bo:bod bs:bos bg:bul br:bre ca:cat ceb:ceb chr:chr co:cos cs:ces cy:cym da:dan
-    de:deu dv:div dz:dzo el:ell en:eng enm:enm eo:epo es:spa et:est eu:eus fa:fas fi:fin fil:fil fo:fao fr:fra frm:frm fy:fry ga:gle
-    gd:gla gl:glg grc:grc gu:guj he:heb iw:heb hi:hin hr:hrv ht:hat hu:hun hy:hye id:ind is:isl it:ita iu:iku ja:jpn jv:jav ka:kat
-    kk:kaz km:khm kn:kan ko:kor ku:kmr ky:kir la:lat lb:ltz lo:lao lt:lit lv:lav mi:mri mk:mkd ml:mal mn:mon mr:mar ms:msa mt:mlt
-    my:mya ne:nep nl:nld no:nor nb:nor oc:oci or:ori pa:pan pl:pol ps:pus pt:por qu:que ro:ron ru:rus sa:san sd:snd si:sin sk:slk
-    sl:slv sq:sqi sr:srp su:sun sv:swe sw:swa syr:syr ta:tam te:tel tg:tgk th:tha ti:tir tl:tgl to:ton tr:tur tt:tat ug:uig uk:ukr
+    af:afr am:amh ar:ara as:asm az:aze be:bel bn:ben bo:bod bs:bos bg:bul br:bre ca:cat ceb:ceb chr:chr cs:ces cy:cym da:dan
+    de:deu dv:div dz:dzo el:ell en:eng enm:enm eo:epo es:spa et:est eu:eus fa:fas fi:fin fil:fil fo:fao fr:fra fy:fry ga:gle
+    gd:gla gl:glg grc:grc gu:guj he:heb iw:heb hi:hin hr:hrv ht:hat hu:hun hy:hye id:ind is:isl it:ita ja:jpn jv:jav ka:kat
+    kk:kaz km:khm kn:kan ko:kor ky:kir la:lat lo:lao lt:lit lv:lav mi:mri mk:mkd ml:mal mn:mon mr:mar ms:msa mt:mlt
+    my:mya ne:nep nl:nld no:nor nb:nor oc:oci or:ori pa:pan pl:pol ps:pus pt:por qu:que ro:ron ru:rus sa:san si:sin sk:slk
+    sl:slv sq:sqi sr:srp su:sun sv:swe sw:swa syr:syr ta:tam te:tel tg:tgk th:tha ti:tir tl:tgl to:ton tr:tur tt:tat uk:ukr
     ur:urd uz:uzb vi:vie yi:yid yo:yor zh:chi_sim
 """
 PACKS: Final[dict[str, str]] = dict(entry.split(":") for entry in _PACKS.split())
