@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
 from aiohttp import web
 
@@ -52,12 +52,16 @@ from vision_emulator.surfaces.control.operations import OperationsResource
 from vision_emulator.surfaces.control.retry_test import RetryTestSurface
 from vision_emulator.surfaces.control.route import Route
 from vision_emulator.surfaces.control.server import ServerResource
+from vision_emulator.surfaces.control.upstream import UpstreamResource
 from vision_emulator.surfaces.control.usage import UsageResource
 from vision_emulator.surfaces.gcs import StorageSurface
 from vision_emulator.surfaces.port import BACKLOG, Port
 from vision_emulator.surfaces.proxy import Proxy
 from vision_emulator.surfaces.rest import RestSurface
 from vision_emulator.surfaces.tls import Tls
+
+if TYPE_CHECKING:
+    from vision_emulator.annotators.upstream import Upstream
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +159,8 @@ class Emulator:
             self._fixtures.reset(project)
         if project:
             return
+        if self._upstream is not None:
+            self._upstream.reset()
         self.clock.reset()
         if isinstance(self.storage, MemoryStorage):
             self.storage.reset(self.config.bucket)
@@ -163,6 +169,12 @@ class Emulator:
     def _fixtures(self) -> Fixtures | None:
         """The annotator of given answers, where it is configured."""
         return next((annotator for annotator in self.vision.annotators if isinstance(annotator, Fixtures)), None)
+
+    @property
+    def _upstream(self) -> Upstream | None:
+        """The annotator that asks another Vision, where it is configured."""
+        found = (annotator for annotator in self.vision.annotators if annotator.trusted and annotator.name == "upstream")
+        return cast("Upstream | None", next(found, None))
 
     async def drain(self, seconds: float) -> None:
         """Takes no more connections and lets accepted work finish, at most so long."""
@@ -220,6 +232,7 @@ class Emulator:
             FaultsResource(self.vision.faults),
             ClockResource(self.clock),
             FixturesResource(self._fixtures),
+            UpstreamResource(self._upstream),
         )
         return [route for resource in resources for route in resource.routes()]
 

@@ -26,7 +26,8 @@ SECONDS_MAX: Final = 3600.0
 AT_ONCE: Final = 8  # questions; ours
 AT_ONCE_MAX: Final = 256
 REASON_CHARS_MAX: Final = 300  # of a refusal's text; ours
-CODES: Final = {status: code for code, status in reversed(HTTP_STATUS.items())} | {500: Code.INTERNAL}  # of several codes with one status the first
+# Of several codes with one status the first, but a plain 500 is INTERNAL.
+CODES: Final = {status: code for code, status in reversed(HTTP_STATUS.items())} | {500: Code.INTERNAL}
 
 
 class Unreachable(Exception):

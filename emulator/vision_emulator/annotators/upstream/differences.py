@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from vision_emulator.annotators import Picture, SettingsError
 from vision_emulator.contract import codec
@@ -23,8 +23,7 @@ TOLERANCE: Final = 0.01  # by which two numbers may differ and count as the same
 IDENTITIES: Final = ("mid", "entityId", "url", "description", "name", "type", "label", "locale")  # what tells entries of a list apart
 
 
-@dataclass(frozen=True, slots=True)
-class FieldDifference:
+class FieldDifference(NamedTuple):
     """One value that is not the same; None: it is not there."""
 
     field: str  # as labelAnnotations[Cat].score

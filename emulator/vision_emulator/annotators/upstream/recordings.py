@@ -18,7 +18,6 @@ from typing import Any, Final
 from vision_emulator.annotators import FIELDS_OF_FEATURE, Picture
 from vision_emulator.contract import codec, errors
 from vision_emulator.contract.errors import Code, VisionError
-from vision_emulator.contract.json_reader import repeated_fields
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 
 NAME_DIGITS: Final = 32  # of a digest in the name of a folder
@@ -33,7 +32,6 @@ CONTEXT_OF_FEATURE: Final[dict[int, tuple[str, ...]]] = {
     Feature.WEB_DETECTION: ("web_detection_params",),
     Feature.PRODUCT_SEARCH: ("product_search_params",),
 }
-LISTS: Final = repeated_fields(AnnotateImageResponse.DESCRIPTOR)
 ERROR_CODES: Final = {code.name: code for code in Code if code} | {code.value: code for code in Code if code}
 
 
@@ -118,7 +116,7 @@ def _match(picture: Picture, feature: Feature, context: ImageContext) -> dict[st
 
 
 def _answer(feature: Feature, features: Sequence[Feature], response: AnnotateImageResponse) -> dict[str, Any]:
-    """The feature's fields, those with nothing found as well; or the image's error."""
+    """The feature's fields, none when nothing was found; or the image's error."""
     if response.HasField("error"):
         return {"error": {"code": response.error.code, "message": response.error.message}}
     along = feature.type == Feature.IMAGE_PROPERTIES and any(other.type == Feature.CROP_HINTS for other in features)
@@ -127,8 +125,9 @@ def _answer(feature: Feature, features: Sequence[Feature], response: AnnotateIma
     for name in FIELDS_OF_FEATURE[feature.type]:
         if along and name == "crop_hints_annotation":
             continue  # these are the ones of the other question
-        field = AnnotateImageResponse.DESCRIPTOR.fields_by_name[name]
-        written[field.json_name] = whole.get(field.json_name, [] if name in LISTS else {})
+        json_name = AnnotateImageResponse.DESCRIPTOR.fields_by_name[name].json_name
+        if json_name in whole:
+            written[json_name] = whole[json_name]
     return {"response": written}
 
 
