@@ -48,7 +48,7 @@ class Wire:
 
     def scoped(self, verb: str, path: str, body: Any = None, **query: Any) -> Any:
         """The same for calls that are about one project."""
-        return self.call(verb, path, body, project=self.project or None, **query)
+        return self.call(verb, path, body, **{"project": self.project or None} | query)
 
     def exchange(self, verb: str, path: str, content: bytes | None, content_type: str, query: Mapping[str, Any]) -> bytes:
         """The answer's bytes; ControlError when it is none."""
@@ -132,11 +132,11 @@ class Control:
     @property
     def pace(self) -> str:
         """When clients get to see that an operation is done: auto, instant, polls:N, seconds:S, manual or never. May be set."""
-        return str(self._wire.call("GET", "/v1/pace")["pace"])
+        return str(self._wire.scoped("GET", "/v1/pace")["pace"])
 
     @pace.setter
     def pace(self, pace: str) -> None:
-        self._wire.call("PUT", "/v1/pace", {"pace": pace})
+        self._wire.scoped("PUT", "/v1/pace", {"pace": pace})
 
 
 class Journal:
@@ -205,7 +205,9 @@ class Fixtures:
         self._wire = wire
 
     def add(self, match: str | Json, response: Json | None = None, *, error: Json | None = None, **more: Any) -> Json:
-        """Adds a rule, before all that are there; ``match`` is one of a fixture file or the URI alone, ``more`` a rule's other keys."""
+        """Adds a rule, before those of all files and behind those added before; ``match`` is one of a fixture file or the URI alone,
+        ``more`` are a rule's other keys.
+        """
         added: Json = self._wire.scoped("POST", "/v1/fixtures", {"rules": [_rule(match, response, error, more)]})["rules"][0]
         return added
 
@@ -326,8 +328,31 @@ class Operations:
 
     def list(self) -> Entries:
         """All of them, oldest first, as clients see them now."""
-        answer: Entries = self._wire.call("GET", "/v1/operations")["operations"]
+        answer: Entries = self._wire.scoped("GET", "/v1/operations")["operations"]
         return answer
+
+    def get(self, name: str) -> Json:
+        """One of them, as clients see it now; no poll."""
+        answer: Json = self._wire.call("GET", _operation(name))
+        return answer
+
+    def polls(self, name: str) -> Json:
+        """How clients polled it: for each its ``attempts``, ``times`` and ``gaps`` in seconds."""
+        answer: Json = self._wire.call("GET", f"{_operation(name)}/polls")
+        return answer
+
+    def set_pace(self, name: str, pace: str) -> Json:
+        """Another pace for this one."""
+        answer: Json = self._wire.call("PUT", f"{_operation(name)}/pace", {"pace": pace})
+        return answer
+
+    def advance(self, name: str) -> Json:
+        """One step nearer to done: as a poll of polls:N; of any other pace clients see the result from now on."""
+        return self._act(name, "advance")
+
+    def fail(self, name: str, code: str | int = "INTERNAL", message: str = "") -> Json:
+        """Stops the work; the operation ends with this error."""
+        return self._act(name, "fail", {"code": code, "message": message})
 
     def complete(self, name: str) -> Json:
         """Lets clients see the result, whatever the pace."""
@@ -338,8 +363,12 @@ class Operations:
         return self._act(name, "cancel")
 
     def _act(self, name: str, verb: str, body: Any = None) -> Json:
-        answer: Json = self._wire.call("POST", f"/v1/operations/{quote(name.rpartition('/')[2], safe='')}:{verb}", body)
+        answer: Json = self._wire.call("POST", f"{_operation(name)}:{verb}", body)
         return answer
+
+
+def _operation(name: str) -> str:
+    return f"/v1/operations/{quote(name.rpartition('/')[2], safe='')}"
 
 
 class Buckets:

@@ -85,9 +85,9 @@ def vision_emulator(request: pytest.FixtureRequest, vision_emulator_server: Remo
     emulator = vision_emulator_server
     emulator.reset()
     request.node.stash[USED] = emulator
-    for marker in reversed(list(request.node.iter_markers("vision_fixture"))):  # the nearest last: it is asked first
+    for marker in request.node.iter_markers("vision_fixture"):  # the nearest first, which is asked first
         emulator.fixtures.add(*marker.args, **marker.kwargs)
-    for marker in reversed(list(request.node.iter_markers("vision_fault"))):
+    for marker in request.node.iter_markers("vision_fault"):
         (emulator.faults.preset if marker.args else emulator.faults.add)(*marker.args, **marker.kwargs)
     yield emulator
     emulator.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -64,6 +63,8 @@ class RemoteEmulator(Control):
 
     def async_client(self) -> vision.ImageAnnotatorAsyncClient:
         """The official client for asyncio, for the loop in which this is called; ``await client.transport.close()`` before that ends."""
+        import asyncio
+
         import grpc.aio
         from google.cloud import vision
         from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcAsyncIOTransport as Transport

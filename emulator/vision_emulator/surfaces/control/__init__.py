@@ -59,15 +59,16 @@ class ControlSurface:
         """Answers one control call: 404 names the nearest one for any other, 405 the verbs of a path."""
         raw_path, _, query = request.raw_path.partition("?")
         path = raw_path.removeprefix(ROOT)
+        verb = "GET" if request.method == "HEAD" else request.method
         try:
-            found = self._find(path if path == "/" else path.rstrip("/"))
+            found = self._find(path if path == "/" else path.rstrip("/"), verb)
             given = dict(parse_qsl(query, keep_blank_values=True))
             token = given.pop(QUERY, "")
             if found is None or any(route.guarded for route in found.routes.values()):
                 self._guard.check(request, token)
             if found is None:
                 raise Refused(self._unknown(request.method, path), 404)
-            route = found.routes.get("GET" if request.method == "HEAD" else request.method)
+            route = found.routes.get(verb)
             if route is None:
                 verbs = ", ".join(found.routes)
                 refusal = _json({"error": f"{request.method} is no verb of {ROOT}{path}; it takes {verbs}."}, 405)
@@ -85,16 +86,23 @@ class ControlSurface:
             answer.set_cookie(COOKIE, token, path=ROOT, httponly=True, samesite="Lax")  # what the page loads next carries it
         return answer
 
-    def _find(self, path: str) -> _Found | None:
-        """The calls of a path as it came; one that is escaped more than need be is read as if it were not."""
-        for tried in dict.fromkeys((path, unquote(path))):
-            literal = self._by_path.get(tried)
-            if literal is not None and "{" not in tried:
-                return _Found(literal, {})
-            for pattern, routes in self._templates:
-                match = pattern.fullmatch(tried)
-                if match:
-                    return _Found(routes, {name: unquote(value) for name, value in match.groupdict().items()})
+    def _find(self, path: str, verb: str) -> _Found | None:
+        """The calls of a path as it came; of one that is escaped more than need be, those that it is without, when the verb fits them."""
+        found = self._look_up(path)
+        if "%" in path and (found is None or verb not in found.routes):
+            unescaped = self._look_up(unquote(path))
+            if unescaped is not None and (found is None or verb in unescaped.routes):
+                return unescaped
+        return found
+
+    def _look_up(self, path: str) -> _Found | None:
+        literal = self._by_path.get(path)
+        if literal is not None and "{" not in path:
+            return _Found(literal, {})
+        for pattern, routes in self._templates:
+            match = pattern.fullmatch(path)
+            if match:
+                return _Found(routes, {name: unquote(value) for name, value in match.groupdict().items()})
         return None
 
     def _unknown(self, verb: str, path: str) -> str:

@@ -60,9 +60,9 @@ class OperationsResource:
     def routes(self) -> Sequence[Route]:
         """The calls of this resource."""
         whose = {"project": "only this project's"}
-        operation = dict[str, Any]
+        operation, listed = dict[str, Any], dict[str, list[dict[str, Any]]]
         return (
-            Route("GET", "/v1/operations", "All operations, oldest first, as clients see them now.", self._list, query=whose),
+            Route("GET", "/v1/operations", "All operations, oldest first, as clients see them now.", self._list, None, listed, whose),
             Route("GET", "/v1/operations/{id}", "One operation, as clients see it now; no poll.", self._get, answer=operation),
             Route("GET", "/v1/operations/{id}/polls", "How clients polled it: times, gaps, attempts.", self._polls, answer=Polls),
             Route("PUT", "/v1/operations/{id}/pace", "Another pace for this one.", self._set_its_pace, PaceBody, operation),
