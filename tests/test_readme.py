@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import subprocess
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +22,7 @@ import pytest
 
 from vision_emulator import VisionEmulator
 from vision_emulator.app import core
-from vision_emulator.config import Config, as_markdown, load
+from vision_emulator.config import Config, add_flags, as_markdown, load
 from vision_emulator.control.clock import Chance, ManualClock
 from vision_emulator.core import capabilities
 
@@ -67,7 +69,7 @@ def with_tables(text: str) -> str:
 
 
 def serve_lines() -> list[str]:
-    return re.findall(r"vision-emulator serve(?: --[\w-]+(?: [\w/:.-]+)?)*", README.read_text())
+    return re.findall(r"vision-emulator serve((?: --[\w-]+(?: [^\s`|-][^\s`|]*)?)*)", README.read_text())
 
 
 @pytest.fixture
@@ -105,8 +107,9 @@ def test_every_serve_line_is_accepted(tmp_path: Path) -> None:
     lines = serve_lines()
     assert len(lines) >= 4
     for line in lines:
-        flags = {name.replace("-", "_"): value or "true" for name, value in re.findall(r"--([\w-]+)(?: ([\w/:.-]+))?", line)}
-        assert load(flags, {}, tmp_path).config
+        parser = ArgumentParser()
+        add_flags(parser)
+        assert load(vars(parser.parse_args(shlex.split(line))), {}, tmp_path).config
 
 
 def test_the_make_commands_exist() -> None:
