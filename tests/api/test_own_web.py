@@ -108,12 +108,14 @@ async def test_a_registered_logo_and_landmark_are_found(api: Api) -> None:
 
 
 async def test_a_logo_on_a_page_lies_inside_the_page(api: Api) -> None:
-    """A page of a PDF is looked at as it is drawn, and the polygon is given in the page's own size."""
+    """A page of a PDF is looked at as it is drawn, and the polygon is given in shares of the page, as all polygons on pages are."""
     page = saved(placed(scene(4, (600, 800)), badge(), (100, 60)), "PDF", resolution=72.0)
     sent = {"requests": [{"input_config": {"content": page, "mime_type": "application/pdf"}, "features": [{"type": LOGOS}]}]}
     (response,) = (await api("BatchAnnotateFiles", sent)).message.responses
     (found,) = response.responses[0].logo_annotations
-    assert edges(found.bounding_poly.vertices) == pytest.approx({"left": 100, "top": 60, "right": 356, "bottom": 316}, abs=8)
+    corners = [(vertex.x * 600, vertex.y * 800) for vertex in found.bounding_poly.normalized_vertices]
+    for corner, expected in zip(corners, [(100, 60), (356, 60), (356, 316), (100, 316)], strict=True):
+        assert corner == pytest.approx(expected, abs=8)
 
 
 @pytest.mark.parametrize(

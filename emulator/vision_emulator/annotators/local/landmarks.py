@@ -55,6 +55,7 @@ class Landmarks(Part):
 
     name: ClassVar[str] = "landmarks"
     features = frozenset({Feature.LANDMARK_DETECTION})
+    note: ClassVar[str] = "those that are registered, by the position in EXIF and by images, and no others"
     settings_known: ClassVar[frozenset[str]] = frozenset({"landmarks"})
 
     def __init__(self, landmarks: Sequence[_Landmark]) -> None:

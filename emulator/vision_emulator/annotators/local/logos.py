@@ -51,6 +51,7 @@ class Logos(Part):
 
     name: ClassVar[str] = "logos"
     features = frozenset({Feature.LOGO_DETECTION})
+    note: ClassVar[str] = "those whose images are registered, and no others"
     settings_known: ClassVar[frozenset[str]] = frozenset({"logos"})
 
     def __init__(self, logos: Sequence[_Logo]) -> None:

@@ -165,6 +165,7 @@ class Web(Part):
 
     name: ClassVar[str] = "web"
     features = frozenset({Feature.WEB_DETECTION})
+    note: ClassVar[str] = "copies, cuttings and look-alikes that lie in the server's own buckets"
     settings_known: ClassVar[frozenset[str]] = frozenset({"web"})
     remembered = False  # buckets change
 
