@@ -112,7 +112,7 @@ def scanned(image: Image.Image, degrees: float = 1.7, noise: float = 18.0, seed:
     )
 
 
-def photographed_sign(lines: Sequence[str] = SIGN, size: tuple[int, int] = (1200, 900), seed: int = 1) -> Image.Image:
+def photographed_sign(lines: Sequence[str] = SIGN, size: tuple[int, int] = (800, 600), seed: int = 1) -> Image.Image:
     """A sign in a street: seen from the side, before a ground of many colours, with a camera's noise."""
     random = np.random.default_rng(seed)
     board = Image.new("RGB", (640, 110 * len(lines) + 60), (250, 214, 60))
@@ -122,7 +122,8 @@ def photographed_sign(lines: Sequence[str] = SIGN, size: tuple[int, int] = (1200
         pen.text((board.width / 2, 30 + 110 * row), line, (20, 20, 20), font(72), anchor="ma")
     coarse = Image.fromarray(random.integers(40, 200, (6, 8, 3)).astype(np.uint8))
     street = coarse.resize(size, Image.Resampling.BICUBIC)
-    corners = ((300, 190), (930, 120), (950, 760), (280, 690))  # of the board, from the top left clockwise
+    shares = ((0.25, 0.21), (0.775, 0.13), (0.79, 0.84), (0.23, 0.77))  # where the board's corners are, from the top left clockwise
+    corners = [(across * size[0], down * size[1]) for across, down in shares]
     seen = board.transform(size, Image.Transform.PERSPECTIVE, perspective(corners, board.size), Image.Resampling.BICUBIC)
     mask = Image.new("L", board.size, 255).transform(size, Image.Transform.PERSPECTIVE, perspective(corners, board.size))
     street.paste(seen, mask=mask)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -42,8 +43,6 @@ class Languages:
 
     def __init__(self) -> None:
         self._installed = find_spec("py3langid") is not None
-        self._lock = threading.Lock()
-        self._identifier: Any = None
 
     def of(self, paragraphs: Sequence[Paragraph], hints: Sequence[str]) -> Callable[[Paragraph], Language]:
         """What says the language of each of a page's paragraphs: the only hint; else what its own letters look like or, where they are too
@@ -59,14 +58,17 @@ class Languages:
         """The likeliest language, among the given ones when there are any; None for too short a text."""
         if not self._installed or sum(map(str.isalpha, text)) < LETTERS_MIN:
             return None
-        with self._lock:  # the library does not say that threads may share one
-            self._identifier = self._identifier or _identifier()
-            ranked = [(AS_VISION_SAYS.get(code, code), float(share)) for code, share in self._identifier.rank(text)]
+        with _ONE_AT_A_TIME:  # the library does not say that threads may share one
+            ranked = [(AS_VISION_SAYS.get(code, code), float(share)) for code, share in _identifier().rank(text)]
         likely = [entry for entry in ranked if entry[0] in codes] or ranked
         code, share = likely[0]
         return _said(code, max(share, 0.01))  # nothing that was identified is impossible
 
 
+_ONE_AT_A_TIME: Final = threading.Lock()
+
+
+@cache
 def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
