@@ -71,6 +71,7 @@ NEAR_MISSES_MAX: Final = 5  # entries that were almost what somebody looked for
 EVENTS_QUEUED_MAX: Final = 1000  # a slower reader misses the oldest
 EVENTS_READERS_MAX: Final = 100
 EVENTS_INLINE_BYTES_MAX: Final = 32 * 1024  # larger calls are written in a thread, which takes longer than a small one's writing
+EVENTS_GATHERED_SECONDS: Final = 0.05  # events that follow another so closely are told together
 EVENTS_HEARTBEAT_SECONDS: Final = 15.0  # of silence; proxies close connections after 30 to 60
 EVENTS_LOOK_SECONDS: Final = 0.5  # how often operations are compared with what their readers were told
 USAGE_ROWS_MAX: Final = 100_000  # counts by month, project and feature; further projects share one

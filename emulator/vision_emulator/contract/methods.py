@@ -82,6 +82,8 @@ class Call:
     answer_metadata: dict[str, str] = field(default_factory=dict)  # what the answer's headers or trailers will say
     hurt: Hurt | None = None  # what fault rules do to it
     size: int = 0  # bytes of the request as it came; 0 when nobody counted
+    seen: dict[int, dict[str, Any]] = field(default_factory=dict)  # what its inline pictures turned out to be, by their place
+    struck: list[str] = field(default_factory=list)  # the faults that struck it
 
     @property
     def project(self) -> str:

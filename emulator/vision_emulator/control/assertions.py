@@ -91,7 +91,8 @@ def explained(calls: Sequence[Mapping[str, Any]], expected: Mapping[str, Any], t
     """Why the calls are not what was expected: what fits, what came close and how it differs, and all there was."""
     fitting = [entry for entry in calls if not differences(entry, expected)]
     wanted = ", ".join(f"{key} {_shown(value)}" for key, value in expected.items()) or "any call"
-    lines = [f"expected {_times(times)} {wanted}; it happened {_times(len(fitting))} in {len(calls)} calls"]
+    count = f"{len(fitting) or 'none'} of {len(calls)} call{'s' * (len(calls) != 1)} {'fits' if len(fitting) < 2 else 'fit'}"
+    lines = [f"expected {_times(times)}: {wanted}; but {count}"]
     if fitting:
         lines += ["these fit:", *(f"  {line(entry)}" for entry in fitting[:_LISTED])]
     if times is None or len(fitting) < times:

@@ -405,6 +405,7 @@ class Target(NamedTuple):
     size: int  # bytes that the call brings
     number: int | None = None  # of its journal entry
     request: Any = None  # a Vision call's message
+    struck: list[str] | None = None  # where the names of the faults are noted that strike it; None: nowhere
 
 
 @dataclass(slots=True, eq=False)
@@ -545,7 +546,7 @@ class Faults:
     async def strike_call(self, call: Call, number: int) -> Hurt | None:
         """What befalls a Vision call, after it was held up; None: nothing. VisionError when it asks for a rule that is none."""
         project = call.project or self._project
-        target = Target(call.method.full_name, call.metadata, call.transport, project, call.size, number, call.request)
+        target = Target(call.method.full_name, call.metadata, call.transport, project, call.size, number, call.request, call.struck)
         return await self.strike(target)
 
     async def strike(self, target: Target) -> Hurt | None:
@@ -599,7 +600,11 @@ class Faults:
         except RuleRefused as refused:
             raise errors.instructions_unknown(str(refused)) from refused
         late = isinstance(step, Reject) and step.after_bytes and target.size <= step.after_bytes
-        return [] if step is None or late else [(None, step)]
+        if step is None or late:
+            return []
+        if target.struck is not None:
+            target.struck.append(step.name)
+        return [(None, step)]
 
     def _check_selected(self, headers: Mapping[str, str]) -> None:
         """Refuses calls that ask for a rule which is none: their test would pass without the fault it is about."""
@@ -614,6 +619,8 @@ class Faults:
     def note(self, state: _State, step: Step, target: Target, index: int | None = None) -> None:
         """Puts a strike into the rule's report."""
         state.struck += 1
+        if target.struck is not None:
+            target.struck.append(step.name)
         state.strikes.append(Strike(self._clock.now(), step.name, target.method, target.transport, target.number, index))
 
 

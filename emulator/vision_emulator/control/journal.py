@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
@@ -64,13 +65,14 @@ class Entry:
     request: Message | Kept
     size: int  # bytes of the request
     describe: Describe
+    seen: Mapping[int, dict[str, Any]]  # what is known of its pictures already, by their place
+    struck: Sequence[str]  # the faults that struck it
     code: Code | None = None
     message: str = ""
     seconds: float = 0.0
     answered: dict[str, str] = field(default_factory=dict)  # the answer's own headers, among them who annotated
     answer: Message | None = None  # None: refused, not yet answered, or larger than the journal keeps
     answer_bytes: int = 0  # about; of any answer, kept or not
-    fault: str = ""  # what struck, when a rule for faults did
     weight: int = 0  # bytes it counts for, while the journal has it
 
     @property
@@ -82,7 +84,7 @@ class Entry:
         """The request without its pictures' bytes; they are let go of for good."""
         request = self.request
         if not isinstance(request, Kept):
-            request = self.request = _kept(request, self.describe)
+            request = self.request = _kept(request, self.describe, self.seen)
         return request
 
     def plain(self) -> dict[str, Any]:
@@ -125,6 +127,17 @@ class Entry:
         return str(getattr(self.answer, "name", "")) if self.rpc.operation_response else ""
 
     @property
+    def fault(self) -> str:
+        """The faults that struck, each once, in their order: "delay, reject"."""
+        return ", ".join(dict.fromkeys(self.struck))
+
+    @property
+    def all_seen(self) -> bool:
+        """Whether what its pictures are is known without looking at them."""
+        requests = getattr(self.request, "requests", ())
+        return bool(self.seen) and len(self.seen) == len(requests)
+
+    @property
     def client_text(self) -> str:
         """What the caller says of itself: its user agent, and its library in x-goog-api-client."""
         return f"{self.metadata.get('user-agent', '')} {self.metadata.get(_CLIENT, '')}"
@@ -135,19 +148,41 @@ class Entry:
         return _content_holder(self.rpc.request.DESCRIPTOR)
 
 
-class Event(NamedTuple):
-    """Something that happened to a call: "started" or "finished"."""
+@dataclass(slots=True, eq=False)
+class Event:
+    """Something that happened to a call: "started" or "finished". One for all readers, so that its JSON is made once."""
 
     kind: str
     entry: Entry
+    _text: bytes | None = None
+
+    @property
+    def heavy(self) -> bool:
+        """Whether its JSON takes so long to make that it is a thread's work."""
+        return self.kind == "finished" and self.entry.size + self.entry.answer_bytes > limits.EVENTS_INLINE_BYTES_MAX
+
+    def text(self) -> bytes:
+        """The entry as JSON; of a call that has only started what is known at once, without the request."""
+        if self._text is None:
+            entry = self.entry
+            known = ("number", "at", "method", "transport", "project")
+            plain = entry.plain() if self.kind == "finished" else {name: getattr(entry, name) for name in known}
+            self._text = codec.dump_json(plain)
+        return self._text
 
 
 class Reader:
-    """Somebody who is told of calls as they happen; who reads too slowly misses the oldest, and learns how many."""
+    """Somebody who is told of calls as they happen; who reads too slowly misses the oldest, and learns how many.
+
+    The first event is told at once; those that follow it closely are told together, since waking a reader costs more than a call does.
+    """
 
     def __init__(self, events_max: int) -> None:
         self._events: deque[Event] = deque(maxlen=events_max)
+        self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
+        self._awaited = False  # the wake is on its way
+        self._woken = -math.inf  # when it last was, by the loop's time
         self.missed = 0  # since it was last asked
         self.closed = False
 
@@ -156,7 +191,9 @@ class Reader:
         if len(self._events) == self._events.maxlen:
             self.missed += 1
         self._events.append(event)
-        self._wake.set()
+        if not self._awaited:
+            self._awaited = True
+            self._loop.call_at(self._woken + limits.EVENTS_GATHERED_SECONDS, self._wake.set)
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -165,13 +202,15 @@ class Reader:
 
     async def events(self, seconds: float) -> tuple[int, list[Event]]:
         """How many were missed, and the events since; waits at most so long for the first."""
-        if not self._events and not self.closed:
+        if not self.closed:
             try:
                 async with asyncio.timeout(seconds):
                     await self._wake.wait()
             except TimeoutError:
                 return 0, []
         self._wake.clear()
+        self._awaited = False
+        self._woken = self._loop.time()
         missed, self.missed = self.missed, 0
         events = list(self._events)
         self._events.clear()
@@ -275,12 +314,13 @@ class Journal:
             call.request,
             call.size or call.request.ByteSize(),
             self._describe,
+            call.seen,
+            call.struck,
         )
         self._entries.append(entry)
         while len(self._entries) > self._entries_max:
             self._forget_oldest()
-        for reader in self._readers:
-            reader.put(Event("started", entry))
+        self._tell("started", entry)
         return entry
 
     def _close(self, entry: Entry, call: Call) -> None:
@@ -290,10 +330,15 @@ class Journal:
             entry.answer_bytes = _answer_bytes(entry.answer)
             if entry.answer_bytes > limits.JOURNAL_ANSWER_BYTES_MAX:
                 entry.answer = None
-        for reader in self._readers:
-            reader.put(Event("finished", entry))
+        self._tell("finished", entry)
         if entry.weight >= 0:  # it was not forgotten meanwhile
             self._weigh(entry)
+
+    def _tell(self, kind: str, entry: Entry) -> None:
+        if self._readers:
+            event = Event(kind, entry)
+            for reader in self._readers:
+                reader.put(event)
 
     def _weigh(self, entry: Entry) -> None:
         """Counts what the entry takes, lets go of large pictures, and of the oldest entries when all take too much."""
@@ -308,7 +353,10 @@ class Journal:
             self._forget_oldest()
 
     def _let_go(self, entry: Entry) -> None:
-        """Replaces the bytes of pictures, in a thread where there is a loop: the digest of 20 MB takes 15 ms."""
+        """Replaces the bytes of pictures; in a thread where they are yet to be looked at, since the digest of 20 MB takes 15 ms."""
+        if entry.all_seen:
+            entry.kept()
+            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -368,49 +416,56 @@ def _content_holder(descriptor: Any) -> str:
     return next((name for name in ("image", "input_config") if name in fields), "")
 
 
-def _kept(request: Message, describe: Describe) -> Kept:
-    """The request without the bytes of its pictures."""
+def _kept(request: Any, describe: Describe, seen: Mapping[int, dict[str, Any]]) -> Kept:
+    """The request without the bytes of its pictures, which are not even read where they were seen before."""
     unknown = tuple(_unknown(request, ""))
     holder = _content_holder(request.DESCRIPTOR)
     contents: dict[int, dict[str, Any]] = {}
     if not holder:
         return Kept(request, contents, unknown)
-    elements: list[Message] = []
-    for index, element in enumerate(request.requests):  # type: ignore[attr-defined]
-        content = getattr(element, holder).content
-        if content:
-            contents[index] = describe(content)
-            element = _without_content(element, holder)  # noqa: PLW2901 - the same, lighter
-        elements.append(element)
+    elements = list(request.requests)
+    for index, element in enumerate(elements):
+        known = seen.get(index)
+        content = b"" if known else getattr(element, holder).content
+        if known or content:
+            contents[index] = known or describe(content)
+            held = getattr(element, holder)
+            others = {field.name: value for field, value in element.ListFields() if field.name != holder}
+            elements[index] = type(element)(**others, **{holder: _without_content(held)})
     if not contents:
         return Kept(request, contents, unknown)
     others = {field.name: value for field, value in request.ListFields() if field.name != "requests"}
     return Kept(type(request)(requests=elements, **others), contents, unknown)
 
 
-def _without_content(element: Message, holder: str) -> Message:
-    fields = {field.name: value for field, value in element.ListFields() if field.name != holder}
-    held = getattr(element, holder)
-    kept = type(held)(**{field.name: value for field, value in held.ListFields() if field.name != "content"})
-    return type(element)(**fields, **{holder: kept})
+def _without_content(held: Any) -> Message:
+    """A picture's or file's message with all but its bytes; ListFields would copy them."""
+    kept: Message = type(held)()
+    for part in held.DESCRIPTOR.fields:
+        if part.message_type is not None and held.HasField(part.name):
+            getattr(kept, part.name).CopyFrom(getattr(held, part.name))
+        elif part.message_type is None and part.name != "content":
+            setattr(kept, part.name, getattr(held, part.name))
+    return kept
 
 
-def _unknown(message: Message, place: str) -> Iterator[str]:
+def _unknown(message: Any, place: str) -> Iterator[str]:
     """Each field of the message and of those in it that its type does not have, by place and number."""
     from google.protobuf.unknown_fields import UnknownFieldSet
 
     fields: Any = UnknownFieldSet(message)
     for unknown in fields:
         yield f"{place or 'request'}: field {unknown.field_number}"
-    for descriptor, value in message.ListFields():
-        if descriptor.message_type is None or descriptor.message_type.GetOptions().map_entry:
+    for part in message.DESCRIPTOR.fields:
+        if part.message_type is None or part.message_type.GetOptions().map_entry:
             continue
-        path = f"{place}.{descriptor.name}" if place else descriptor.name
-        if isinstance(value, Message):
-            yield from _unknown(value, path)
-        else:
+        path = f"{place}.{part.name}" if place else part.name
+        value = getattr(message, part.name)
+        if not isinstance(value, Message):
             for index, element in enumerate(value):
                 yield from _unknown(element, f"{path}[{index}]")
+        elif message.HasField(part.name):
+            yield from _unknown(value, path)
 
 
 def _images(request: Mapping[str, Any]) -> list[dict[str, Any]]:

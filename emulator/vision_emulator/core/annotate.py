@@ -12,7 +12,7 @@ from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.messages import AnnotateImageRequest, AnnotateImageResponse, Feature, ImageContext
 from vision_emulator.contract.methods import Call
 from vision_emulator.control.clock import SystemClock
-from vision_emulator.core import validate
+from vision_emulator.core import pictures, validate
 from vision_emulator.core.strangers import Strangers
 from vision_emulator.core.usage import Ledger
 from vision_emulator.storage import (
@@ -56,6 +56,7 @@ class Reader:
         self._annotators = annotators
         self._buckets: dict[str, Bucket] = {}
         self.hurt = call.hurt
+        self.seen = call.seen
 
     def check(self, index: int, uri: str, picture: Picture | None = None) -> None:
         """Returns, or raises what a fault rule has for this image or page; asked before it is read, and again with it in hand."""
@@ -200,7 +201,11 @@ class ImageAnnotation:
             reader.check(index, uri, picture)
         except VisionError as failure:
             return AnnotateImageResponse(error=failure.image_status())
-        return await self.look_at(picture, request.features, request.image_context, answered_by)
+        response = await self.look_at(picture, request.features, request.image_context, answered_by)
+        told = None if uri else pictures.seen(picture)
+        if told is not None:
+            reader.seen[index] = told  # so that the journal need not find out again
+        return response
 
     async def look_at(
         self, picture: Picture, features: Sequence[Feature], context: ImageContext, answered_by: Counter[str]

@@ -2,7 +2,7 @@
 
 | Event | When | Data |
 |---|---|---|
-| ``started`` | a call has come | its journal entry, with code null |
+| ``started`` | a call has come | the number, at, method, transport and project of its journal entry |
 | ``finished`` | it is answered | its journal entry |
 | ``operation`` | an operation has begun or moved on | the operation, as clients see it now |
 | ``missed`` | the reader was too slow | ``{"count": N}``: so many of the above were dropped, the oldest |
@@ -19,9 +19,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from vision_emulator.contract import codec, limits
-from vision_emulator.control import assertions
 from vision_emulator.control.clock import Clock
-from vision_emulator.control.journal import Entry, Event, Journal
+from vision_emulator.control.journal import Event, Journal
 from vision_emulator.core.operations import Operations, Record
 from vision_emulator.surfaces.control.route import Asked, Refused, Route
 
@@ -57,31 +56,27 @@ class EventsResource:
             try:
                 await response.write(b": listening\n\n")
                 if since:
-                    replayed = [Event("finished", entry) for entry in self._journal if entry.number > int(since) and entry.code is not None]
-                    await self._write(response, _told(replayed, asked.project))
+                    later = (entry for entry in self._journal if entry.number > int(since) and entry.code is not None)
+                    await response.write(await _written([Event("finished", entry) for entry in later], asked.project))
                 seen: dict[str, tuple[Any, ...]] = {record.id: _state(record, self._clock.now()) for record in self._operations}
-                silence = 0.0
+                loop, silence, looked = asyncio.get_running_loop(), 0.0, 0.0
                 while not reader.closed and not _gone(asked.request):
                     missed, events = await reader.events(limits.EVENTS_LOOK_SECONDS)
-                    told = [*_missed(missed), *_told(events, asked.project), *self._moved(seen, asked.project)]
+                    told = _event("missed", {"count": missed}) if missed else b""
+                    told += await _written(events, asked.project)
+                    if loop.time() - looked >= limits.EVENTS_LOOK_SECONDS:
+                        looked = loop.time()
+                        told += b"".join(_event("operation", operation) for operation in self._moved(seen, asked.project))
                     silence = 0.0 if told else silence + limits.EVENTS_LOOK_SECONDS
                     if silence >= limits.EVENTS_HEARTBEAT_SECONDS:
-                        silence = 0.0
-                        await response.write(_HEARTBEAT)
-                    await self._write(response, told)
+                        silence, told = 0.0, _HEARTBEAT
+                    if told:
+                        await response.write(told)  # waits while the reader does not take it; the queue drops what is too old meanwhile
             except ConnectionError:
                 pass  # the reader went away, as readers do
         return response
 
-    async def _write(self, response: web.StreamResponse, told: Sequence[tuple[str, int, Any]]) -> None:
-        """Sends the events; waits while the reader does not take them, and the queue drops what is too old meanwhile."""
-        for kind, number, what in told:
-            plain = await asyncio.to_thread(what.plain) if isinstance(what, Entry) else what
-            data = codec.dump_json(plain)
-            head = f"event: {kind}\n" + (f"id: {number}\n" if kind == "finished" else "")
-            await response.write(head.encode() + b"data: " + data + b"\n\n")
-
-    def _moved(self, seen: dict[str, tuple[Any, ...]], project: str) -> Iterator[tuple[str, int, Any]]:
+    def _moved(self, seen: dict[str, tuple[Any, ...]], project: str) -> Iterator[Any]:
         """The operations that are not as they were when the reader was told of them."""
         now = self._clock.now()
         states = {record.id: (record, _state(record, now)) for record in self._operations}
@@ -89,7 +84,7 @@ class EventsResource:
             if seen.get(id_) != state:
                 seen[id_] = state
                 if not project or f"projects/{project}/" in f"{record.name}/":
-                    yield "operation", 0, codec.to_json(record.view(record.name, now))
+                    yield codec.to_json(record.view(record.name, now))
         for id_ in [id_ for id_ in seen if id_ not in states]:
             del seen[id_]
 
@@ -99,12 +94,19 @@ def _state(record: Record, now: float) -> tuple[Any, ...]:
     return record.updated, record.visible(now), record.cancelled
 
 
-def _told(events: Iterable[Event], project: str) -> list[tuple[str, int, Any]]:
-    return [(event.kind, event.entry.number, event.entry) for event in events if assertions.fits(project or "*", event.entry.project)]
+async def _written(events: Iterable[Event], project: str) -> bytes:
+    """The events of a project's calls as the stream has them."""
+    parts: list[bytes] = []
+    for event in events:
+        if project in ("", event.entry.project):
+            text = await asyncio.to_thread(event.text) if event.heavy else event.text()
+            number = f"id: {event.entry.number}\n" if event.kind == "finished" else ""
+            parts.append(f"event: {event.kind}\n{number}data: ".encode() + text + b"\n\n")
+    return b"".join(parts)
 
 
-def _missed(count: int) -> list[tuple[str, int, Any]]:
-    return [("missed", 0, {"count": count})] if count else []
+def _event(kind: str, what: Any) -> bytes:
+    return f"event: {kind}\ndata: ".encode() + codec.dump_json(what) + b"\n\n"
 
 
 def _gone(request: web.BaseRequest) -> bool:
