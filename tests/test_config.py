@@ -48,6 +48,7 @@ def test_every_option_is_reachable_by_flag_variable_and_key(tmp_path: Path) -> N
         "allow_url": "http://localhost",
         "pace": "manual",
         "auth": "required",
+        "clock": "manual",
         "log_level": "debug",
         "output_content_type": "text/plain",
         "annotator": "mine:Shade",

@@ -197,8 +197,8 @@ async def test_details_are_read_by_the_standard_library(channel: grpc.aio.Channe
 
     failure = errors.bad_request([errors.Violation("requests[0]", "not this")])
 
-    async def refuse(name: str, seconds_left: float | None = None) -> Any:
-        del name, seconds_left
+    async def refuse(*poll: Any) -> Any:
+        del poll
         raise failure
 
     emulator.vision.operations.get = refuse  # type: ignore[method-assign]
