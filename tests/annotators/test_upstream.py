@@ -104,30 +104,6 @@ async def test_what_was_recorded_is_replayed_when_the_upstream_is_gone(tmp_path:
     assert alone == AnnotateImageResponse(label_annotations=recorded.label_annotations)
 
 
-async def test_recorded_over_grpc_replayed_over_rest(tmp_path: Path) -> None:
-    """End to end: a client's call through one emulator over gRPC is recorded; another answers it over REST without the upstream."""
-    import base64
-
-    import grpc.aio
-
-    folder = str(tmp_path / "recordings")
-    request = BatchAnnotateImagesRequest(requests=[{"image": {"content": drawn()}, "features": [LABELS]}])
-    async with other(tmp_path) as there:
-        settings = {"mode": "record", "endpoint": there.endpoints["grpc"], "folder": folder}
-        config = Config(port=0, annotators="upstream", settings={"upstream": settings})  # type: ignore[arg-type]
-        async with Emulator(config) as recorder, grpc.aio.insecure_channel(recorder.address) as channel:
-            stub = channel.unary_unary(IMAGES.grpc_path, IMAGES.request.SerializeToString, IMAGES.response.FromString)
-            answer = await stub(request)
-    settings = {"mode": "replay", "folder": folder}
-    async with Emulator(Config(port=0, annotators="upstream", settings={"upstream": settings})) as player:  # type: ignore[arg-type]
-        image = {"content": base64.b64encode(drawn()).decode()}
-        body = json.dumps({"requests": [{"image": image, "features": [LABELS]}]}).encode()
-        reply = await ask(player, "POST", "/v1/images:annotate", body)
-    descriptions = [label["description"] for label in reply.json["responses"][0]["labelAnnotations"]]
-    assert descriptions == [label.description for label in answer.responses[0].label_annotations] != []
-    assert reply.headers["x-vision-emulator-annotators"] == "upstream=1"
-
-
 async def test_only_what_is_not_recorded_is_asked_for(tmp_path: Path) -> None:
     """The second time nothing is asked, a new feature alone is; other parameters are another question, those of other features are not."""
     folder = str(tmp_path / "recordings")
@@ -331,6 +307,26 @@ async def test_credentials_that_cannot_be_had_are_said_at_the_start(tmp_path: Pa
     settings = {"mode": "spy", "endpoint": "http://127.0.0.1:1", "credentials": str(tmp_path / "account.json")}
     with pytest.raises(SettingsError, match=r"there are no credentials for http://127.0.0.1:1: .*; give a key or token"):
         await annotated(LABELS, settings=settings)
+
+
+async def test_a_service_account_gets_its_token(tmp_path: Path) -> None:
+    """The file of a service account is exchanged for a token at the address that it names, and the upstream lets that in."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    async with other(tmp_path, auth="required") as there:
+        account = {
+            "type": "service_account",
+            "client_email": "tests@example.iam.gserviceaccount.com",
+            "private_key": pem.decode(),
+            "private_key_id": "1",
+            "token_uri": there.emulator.url + "/token",
+        }
+        (tmp_path / "account.json").write_text(json.dumps(account))
+        settings = {"mode": "spy", "endpoint": there.endpoints["grpc"], "credentials": str(tmp_path / "account.json")}
+        assert (await annotated(LABELS, settings=settings)).label_annotations
 
 
 async def test_a_broken_recording_is_that_images_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

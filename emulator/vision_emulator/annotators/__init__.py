@@ -403,7 +403,11 @@ async def opened(
 def _installed(name: str, found: Mapping[str, EntryPoint]) -> type[Annotator]:
     if name not in found:
         raise UnknownAnnotator(f"no annotator is called {name!r}; installed are: {', '.join(sorted(found))}")
-    return _checked(name, found[name].load())
+    try:
+        kind = found[name].load()
+    except Exception as failure:  # as below
+        raise UnknownAnnotator(f"{name}: {found[name].value} cannot be imported: {type(failure).__name__}: {failure}") from failure
+    return _checked(name, kind)
 
 
 def _imported(name: str) -> type[Annotator]:
