@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -57,6 +58,48 @@ async def test_an_emulator_that_was_left_can_be_entered_again() -> None:
         emulator.reset()
     with pytest.raises(ControlError, match="does not answer"):
         emulator.reset()
+
+
+async def test_async_with_shares_no_loop() -> None:
+    """Inside ``async with`` the levers, a blocking client and the asyncio client all work: the server is not in the caller's loop."""
+    async with VisionEmulator() as emulator:
+        emulator.fixtures.add("gs://a/b.png", {"labelAnnotations": [{"description": "Cat"}]})
+        request = {"image": {"source": {"image_uri": "gs://a/b.png"}}, "features": [{"type_": "LABEL_DETECTION"}]}
+        client: Any = emulator.async_client()
+        for answer in (
+            emulator.client().batch_annotate_images(requests=[request]),
+            await client.batch_annotate_images(requests=[request]),
+        ):
+            assert answer.responses[0].label_annotations[0].description == "Cat"
+        await client.transport.close()
+        emulator.journal.assert_called("BatchAnnotateImages", times=2)
+        with pytest.raises(RuntimeError, match="runs already"):
+            await emulator.__aenter__()
+
+
+def test_clients_are_closed_with_their_emulator() -> None:
+    """What was asked for is closed at the end, and nothing warns of a connection left open."""
+    with VisionEmulator(bucket="photos") as emulator:
+        client, rest_client, storage_client = emulator.client(), emulator.rest_client(), emulator.storage_client()
+        output = {"gcs_destination": {"uri": "gs://photos/"}}
+        request: Any = {"image": {"source": {"image_uri": "gs://photos/a"}}, "features": [{"type_": "LABEL_DETECTION"}]}
+        for one in (client, rest_client):
+            one.async_batch_annotate_images(requests=[request], output_config=output).result(timeout=10)
+        assert [bucket.name for bucket in storage_client.list_buckets()] == ["photos"]
+    with pytest.raises(ValueError, match="closed"):
+        client.batch_annotate_images(requests=[])
+
+
+def test_a_start_that_fails_can_be_tried_again() -> None:
+    """The error comes out of ``with``, the thread is gone, and the emulator starts when what was in the way is."""
+    with VisionEmulator() as first:
+        second = VisionEmulator(port=int(first.address.rpartition(":")[2]))
+        threads = threading.active_count()
+        with pytest.raises(OSError, match="in use"):
+            second.__enter__()
+        assert threading.active_count() == threads
+    with second:
+        assert second.health() == {"status": "serving"}
 
 
 async def test_what_cannot_start_leaves_nothing_open() -> None:
