@@ -37,18 +37,19 @@ class Capabilities(msgspec.Struct, frozen=True):
 class ServerResource:
     """Health, capabilities and reset. ``reset`` is what the composition root does for it."""
 
-    def __init__(self, vision: Vision, reset: Callable[[], None]) -> None:
+    def __init__(self, vision: Vision, reset: Callable[[str], None]) -> None:
         self._vision = vision
         self._reset = reset
 
     def routes(self) -> Sequence[Route]:
         """The calls of this resource."""
+        whose = {"project": "only what belongs to this project; all others, and the buckets, stay as they are"}
         return (
             Route(
                 "GET", "/health", "Whether the emulator is ready; it answers from when it is.", self._health, answer=Health, guarded=False
             ),
             Route("GET", "/v1/capabilities", "What is emulated, and how truly.", self._capabilities, answer=Capabilities),
-            Route("POST", "/v1/reset", "Back to how it was at the start.", self._back),
+            Route("POST", "/v1/reset", "Back to how it was at the start.", self._back, query=whose),
         )
 
     async def _health(self, asked: Asked) -> Any:
@@ -60,5 +61,4 @@ class ServerResource:
         return {"levels": LEVELS, "capabilities": [line._asdict() for line in ledger(self._vision)]}
 
     async def _back(self, asked: Asked) -> None:
-        del asked
-        self._reset()
+        self._reset(asked.project)
