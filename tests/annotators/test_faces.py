@@ -117,6 +117,7 @@ def test_blur_and_darkness_are_likelihoods() -> None:
     blurred = [one(sharp.filter(ImageFilter.GaussianBlur(radius))).blurred_likelihood for radius in (0, 0.5, 1, 4)]
     assert blurred == sorted(blurred)
     assert (blurred[0], blurred[-1]) == (Likelihood.VERY_UNLIKELY, Likelihood.VERY_LIKELY)
+    assert one(portrait(noise=3, light=0.4)).blurred_likelihood == blurred[0]  # dim is not blurred
     dark = [one(portrait(noise=3, light=light)).under_exposed_likelihood for light in (1, 0.6, 0.4, 0.25)]
     assert dark == sorted(dark)
     assert dark[0] == Likelihood.VERY_UNLIKELY
@@ -180,9 +181,9 @@ def test_threads_have_classifiers_of_their_own() -> None:
 
 
 def lit(left: int, top: int, size: tuple[int, int] = (480, 320)) -> Image.Image:
-    """Black, with a white square of 32 pixels."""
+    """Black, with a blue square of 32 pixels."""
     image = Image.new("RGB", size)
-    image.paste((255, 255, 255), (left, top, left + 32, top + 32))
+    image.paste((0, 0, 255), (left, top, left + 32, top + 32))
     return image
 
 
@@ -208,7 +209,7 @@ def test_a_model_gives_points_and_angles(tmp_path: Path) -> None:
 def test_a_model_sees_large_pictures_small(tmp_path: Path) -> None:
     """A picture beyond the size in which faces are looked for is scaled, and its answer scaled back."""
     image = Image.new("RGB", (1920, 1281))
-    image.paste((255, 255, 255), (576, 384, 672, 480))
+    image.paste((0, 0, 255), (576, 384, 672, 480))
     face = one(image, face_model=str(face_detector(tmp_path / "faces.onnx")))
     assert box(face.fd_bounding_poly) == (528, 336, 717, 525)
     assert at(face)[Kind.LEFT_EYE] == (576, 384)

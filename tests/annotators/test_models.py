@@ -15,12 +15,17 @@ from onnx import TensorProto
 from PIL import Image
 from tiny_models import classifier, constant, square_finder
 
+from broken import BAD, ODD
 from vision_emulator.annotators import Picture, Settings, SettingsError
 from vision_emulator.annotators.local import Local
+from vision_emulator.annotators.local.cards import Card
+from vision_emulator.annotators.local.cards import labels as labels_of
 from vision_emulator.annotators.local.models import ModelFailed, Models, distinct
+from vision_emulator.contract.errors import VisionError
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext, Likelihood
 
 COLORS = ["red", "green", "blue"]
+ALL = 'features = ["LOGO_DETECTION", "LABEL_DETECTION", "OBJECT_LOCALIZATION"]'  # of a detector
 
 
 def card(folder: Path, text: str, name: str = "card.toml") -> str:
@@ -168,6 +173,39 @@ def test_labels_from_the_models_metadata(tmp_path: Path, metadata: dict[str, str
     assert (entry.description, entry.mid) == ("green", "/m/038hg")
 
 
+def test_labels_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """Of numbers, not of the texts that keys are in JSON; names that have no numbers are no labels."""
+    names = {str(number): f"label {number}" for number in range(12)}
+    described = Card("classification", "a.onnx")
+    assert labels_of(tmp_path / "card.toml", described, {"names": json.dumps(names)}) == tuple(names.values())
+    with pytest.raises(SettingsError, match="labels: there are 0"):
+        labels_of(tmp_path / "card.toml", described, {"names": '{"cat": 0}'})
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox"])
+def test_odd_pictures_are_fitted(tmp_path: Path, kind: str, resize: str) -> None:
+    """Whatever the size and mode, down to one pixel."""
+    data, size = ODD[kind]()
+    part = loaded(detection(tmp_path, f'score_min = 0\n[input]\nresize = "{resize}"\nkeep = 0.5\n', features=ALL))
+    wanted = [Feature(type=number) for number in (Feature.LOGO_DETECTION, Feature.OBJECT_LOCALIZATION)]
+    response = part.look(Picture(data), wanted, ImageContext())
+    for entry in response.logo_annotations:
+        first, _, third, _ = entry.bounding_poly.vertices
+        assert 0 <= first.x <= third.x < size[0]
+        assert 0 <= first.y <= third.y < size[1]
+    for found in response.localized_object_annotations:
+        assert all(0 <= corner.x <= 1 and 0 <= corner.y <= 1 for corner in found.bounding_poly.normalized_vertices)
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_broken_picture_is_its_own_error(tmp_path: Path, kind: str) -> None:
+    """Bytes that are no picture are refused as the service refuses them."""
+    part = loaded(classification(tmp_path))
+    with pytest.raises(VisionError):
+        part.look(Picture(BAD[kind]()), [Feature(type=Feature.LABEL_DETECTION)], ImageContext())
+
+
 # ---- detection ----
 
 
@@ -229,8 +267,7 @@ def test_boxes_come_back_through_a_crop(tmp_path: Path) -> None:
 
 def test_a_detector_can_answer_labels_and_logos(tmp_path: Path) -> None:
     """The same run answers each feature of the card in its own shape; a label is said once."""
-    names = 'features = ["LOGO_DETECTION", "LABEL_DETECTION", "OBJECT_LOCALIZATION"]'
-    part = loaded(detection(tmp_path, features=names))
+    part = loaded(detection(tmp_path, features=ALL))
     image = squares()
     image.paste((200, 0, 0), (0, 480, 160, 640))
     wanted = [Feature(type=kind) for kind in (Feature.LOGO_DETECTION, Feature.LABEL_DETECTION, Feature.OBJECT_LOCALIZATION)]

@@ -232,7 +232,8 @@ def _from_metadata(text: str) -> tuple[str, ...]:
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             continue
         if isinstance(value, dict):
-            value = [value[key] for key in sorted(value, key=int)]
+            numbered = all(re.fullmatch(r"\d+", str(key)) for key in value)
+            value = [value[key] for key in sorted(value, key=int)] if numbered else ()
         if isinstance(value, list | tuple):
             return tuple(map(str, value))
     return tuple(part.strip() for part in re.split(r"\n|,", text) if part.strip())
