@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import pytest
 
+from plain import PLAIN
 from vision_emulator import VisionEmulator
 from vision_emulator.app import core
 from vision_emulator.config import Config, add_flags, as_markdown, load
@@ -51,7 +52,7 @@ def blocks() -> list[Block]:
 
 def ledger() -> str:
     async def written() -> str:
-        async with core(Config(), ManualClock(), Chance(0)) as (vision, _):
+        async with core(Config(settings=PLAIN), ManualClock(), Chance(0)) as (vision, _):
             return capabilities.as_markdown(capabilities.ledger(vision))
 
     return asyncio.run(written())

@@ -9,13 +9,14 @@ import grpc.aio
 import pytest
 from transports import Api, Direct, Files, Grpc, Rest
 
+from plain import PLAIN
 from vision_emulator.app import Emulator
 from vision_emulator.config import Config
 
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[Emulator]:
-    async with Emulator(Config(port=0, bucket=("inputs", "results"))) as running:
+    async with Emulator(Config(port=0, bucket=("inputs", "results"), settings=PLAIN)) as running:
         yield running
 
 

@@ -17,6 +17,7 @@ from transports import Api, method
 
 from broken import BAD, ODD
 from pictures import drawn
+from plain import PLAIN
 from vision_emulator.annotators import FIELDS_OF_FEATURE
 from vision_emulator.annotators.fixtures import Fixtures, Rule
 from vision_emulator.annotators.synthetic import ASSUMED_SIZE
@@ -99,7 +100,7 @@ def started() -> Iterator[tuple[asyncio.Runner, Core]]:
     """The API without a socket, with the pictures in its bucket, and the loop it lives in."""
 
     async def enter() -> Core:
-        running = await stack.enter_async_context(core(Config(bucket=("inputs",)), SystemClock(), Chance()))
+        running = await stack.enter_async_context(core(Config(bucket=("inputs",), settings=PLAIN), SystemClock(), Chance()))
         bucket = await running.storage.bucket("inputs")
         for uri, data in STORED.items():
             await bucket.write(uri.rpartition("/")[2], data, "image/any")

@@ -14,6 +14,7 @@ from batches import LABELS, SAMPLES, image
 from transports import Api, Files, Refused
 
 from pictures import drawn
+from plain import PLAIN
 from vision_emulator.app import Emulator
 from vision_emulator.config import Config
 from vision_emulator.contract.errors import Code
@@ -38,7 +39,7 @@ UNAVAILABLE = "We can not access the URL currently. Please download the content 
 async def emulator(tmp_path: Path) -> AsyncIterator[Emulator]:
     """One that knows a URL, and may fetch from this machine."""
     (tmp_path / "rules.json").write_text(json.dumps(RULES))
-    config = Config(port=0, bucket=("inputs", "results"), fixtures=(tmp_path,), allow_url=("http://127.0.0.1:*/*",))
+    config = Config(port=0, bucket=("inputs", "results"), fixtures=(tmp_path,), allow_url=("http://127.0.0.1:*/*",), settings=PLAIN)
     async with Emulator(config) as running:
         yield running
 

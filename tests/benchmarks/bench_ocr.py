@@ -75,7 +75,9 @@ async def emulated(api: Vision, images: list[Any], turn: int) -> float:
 
 async def measure() -> float:
     """How many pages the emulator reads while bare tesserocr reads one."""
-    images = [pages.page((*pages.PARAGRAPHS[turn % 4 :], *pages.PARAGRAPHS, *pages.PARAGRAPHS)) for turn in range(PAGES)]
+    images = [
+        pages.page((f"Page {number} of {PAGES}.", *pages.PARAGRAPHS, *pages.PARAGRAPHS, *pages.PARAGRAPHS[2:])) for number in range(PAGES)
+    ]
     async with core(Config(settings={"local": {"parts": ["ocr"]}}), SystemClock(), Chance()) as made:
         await emulated(made.vision, images, ROUNDS)  # engines made, libraries loaded
         ratios = [bare(images) / await emulated(made.vision, images, turn) for turn in range(ROUNDS)]  # in turns, each beside its yardstick

@@ -10,12 +10,13 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage, vision
 from official import by_discovery, over_grpc, over_rest
 
+from plain import PLAIN
 from vision_emulator import VisionEmulator
 
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[VisionEmulator]:
-    with VisionEmulator(bucket=("inputs", "results")) as running:
+    with VisionEmulator(bucket=("inputs", "results"), settings=PLAIN) as running:
         yield running
 
 

@@ -11,6 +11,7 @@ import pytest
 from googleapiclient.discovery import build, build_from_document
 from googleapiclient.errors import HttpError
 
+from plain import PLAIN
 from vision_emulator import VisionEmulator
 
 SAMPLE = "gs://cloud-samples-data/vision/document_understanding/image1.png"
@@ -19,7 +20,7 @@ IMAGE = {"image": {"source": {"imageUri": SAMPLE}}, "features": [{"type": "LABEL
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[VisionEmulator]:
-    with VisionEmulator(bucket="results") as running:
+    with VisionEmulator(bucket="results", settings=PLAIN) as running:
         yield running
 
 

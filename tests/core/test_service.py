@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from plain import PLAIN
 from vision_emulator.app import core
 from vision_emulator.config import Config
 from vision_emulator.contract.messages import AsyncBatchAnnotateImagesRequest, Duration, Feature, WaitOperationRequest
@@ -22,7 +23,7 @@ async def test_a_wait_takes_any_timeout_a_message_can_hold(seconds: int) -> None
         requests=[{"image": {"source": {"image_uri": "gs://inputs/a.jpg"}}, "features": [{"type": Feature.LABEL_DETECTION}]}],
         output_config={"gcs_destination": {"uri": "gs://results/"}},
     )
-    async with core(Config(port=0, bucket=("inputs", "results")), ManualClock(), Chance(0)) as running:
+    async with core(Config(port=0, bucket=("inputs", "results"), settings=PLAIN), ManualClock(), Chance(0)) as running:
         created = await running.vision.call(Call(BATCH, request, {PACE: "instant"}))
         waited = await running.vision.call(Call(WAIT, WaitOperationRequest(name=created.name, timeout=Duration(seconds=seconds)), {}))
     assert waited.done

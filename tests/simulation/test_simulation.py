@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pictures import drawn
+from plain import PLAIN
 from vision_emulator import app
 from vision_emulator.app import Emulator
 from vision_emulator.config import Config
@@ -323,7 +324,7 @@ async def simulate(monkeypatch: pytest.MonkeyPatch, seed: int, steps: int) -> tu
     clock = ManualClock()
     storage = Moody(clock, Dice(seed))
     monkeypatch.setattr(app, "_storage", lambda *_: storage)
-    async with Emulator(Config(port=0, bucket=BUCKETS), clock, Chance(seed)) as emulator:
+    async with Emulator(Config(port=0, bucket=BUCKETS, settings=PLAIN), clock, Chance(seed)) as emulator:
         simulation = Simulation(emulator, clock, storage, seed)
         await simulation.fill()
         for number in range(steps):
