@@ -287,9 +287,9 @@ class Journal:
             self._close(entry, call)
 
     @contextmanager
-    def read(self, events_max: int = limits.EVENTS_QUEUED_MAX) -> Iterator[Reader]:
+    def read(self, events_max: int | None = None) -> Iterator[Reader]:
         """Somebody who is told of every call from now on, as long as the block lasts."""
-        reader = Reader(events_max)
+        reader = Reader(limits.EVENTS_QUEUED_MAX if events_max is None else events_max)
         self._readers.add(reader)
         try:
             yield reader
