@@ -11,10 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rule_folder import Folder, first_label, labels, rule
 
-from vision_emulator.annotators.fixtures import FixtureError, Fixtures, read_rules, schema, shipped_folder, where
-from vision_emulator.annotators.fixtures.files import DISTANCE_DEFAULT, SCHEMA_NAME, rule_files
+from vision_emulator.annotators.fixtures import FixtureError, Fixtures, read_rule, read_rules, schema, shipped_folder, where
+from vision_emulator.annotators.fixtures.files import DISTANCE_DEFAULT, MATCH_KEYS, RULE_KEYS, SCHEMA_NAME, rule_files
 from vision_emulator.control.clock import ManualClock
 from wire import eventually
 
@@ -99,7 +101,7 @@ async def test_uses_of_untouched_files_are_kept(folder: Folder) -> None:
     assert [await first_label(fixtures, uri) for uri in (URI, "gs://b/y")] == ["a", "b"]
     newer(changing)
     await fixtures.reload()
-    assert {given.uri: given.uses for given in fixtures.rules} == {URI: 1, "gs://b/y": 0}
+    assert {entry.uri: entry.uses for entry in fixtures.rules} == {URI: 1, "gs://b/y": 0}
 
 
 async def test_an_entered_annotator_looks_once_a_second(folder: Folder) -> None:
@@ -145,21 +147,21 @@ TWO_LINES = '{"match": {"uri": "b"},\n "error": {"code": 3}}'
 def test_where(folder: Folder, name: str, text: str, lines: list[int]) -> None:
     """File and line at which the rule begins, in every form of a file."""
     file = folder.write(name, text)
-    assert [where(given) for given in read_rules(file)] == [f"{file}:{line}" for line in lines]
+    assert [where(entry) for entry in read_rules(file)] == [f"{file}:{line}" for line in lines]
 
 
 def test_a_line_is_not_told_of_a_file_that_has_changed(folder: Folder) -> None:
     """Better no line than that of another rule."""
     file = folder.write("a.json", [rule(URI, labels("a"))])
-    (given,) = read_rules(file)
+    (only,) = read_rules(file)
     folder.write("a.json", "\n\n\n" + file.read_text())
-    assert where(given) == str(file)
+    assert where(only) == str(file)
 
 
 def test_a_fault_deep_in_a_large_file_is_found_at_once(folder: Folder) -> None:
     """The line is that of the key in its rule, however much stands before."""
     rules = [rule(f"gs://b/{number}", labels("a")) for number in range(3000)]
-    file = folder.write("a.json", "[\n" + ",\n".join(json.dumps(given) for given in rules) + ',\n{"match":\n {"sha": "x"}}]')
+    file = folder.write("a.json", "[\n" + ",\n".join(json.dumps(entry) for entry in rules) + ',\n{"match":\n {"sha": "x"}}]')
     with pytest.raises(FixtureError) as refused:
         read_rules(file)
     assert str(refused.value) == f'{file}:3003: unknown key "sha", did you mean "sha256"?'
@@ -277,3 +279,63 @@ def test_the_schema_says_the_defaults() -> None:
     """What is not written has the value that the schema names."""
     definition = schema.schema()["definitions"]["rule"]["properties"]["match"]["properties"]["looksLike"]
     assert definition["anyOf"][1]["properties"]["distance"]["default"] == DISTANCE_DEFAULT
+
+
+# ---- any text ----
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+WORDS = st.sampled_from(["FACE_DETECTION", "*", "0" * 64, "2s"])
+KEYS = st.sampled_from([*MATCH_KEYS, "min", "hash", "code", "labelAnnotations"])
+PLAIN = st.recursive(LEAVES | WORDS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=6)
+RULE_LIKE = st.fixed_dictionaries(
+    {"match": st.dictionaries(st.sampled_from(MATCH_KEYS), PLAIN, max_size=3) | PLAIN},
+    optional={key: PLAIN for key in RULE_KEYS if key != "match"} | {"response": st.just({"labelAnnotations": []}) | PLAIN},
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PLAIN | st.lists(RULE_LIKE, max_size=2) | st.fixed_dictionaries({"rules": st.lists(RULE_LIKE, max_size=2)}))
+def test_any_document_is_read_or_refused_with_its_line(tmp_path_factory: pytest.TempPathFactory, document: Any) -> None:
+    """Nothing but FixtureError comes of a wrong file, in either language; and a rule that was read can be written again."""
+    folder = tmp_path_factory.getbasetemp()
+    for name, text in (("any.json", json.dumps(document)), ("any.yaml", yaml.safe_dump(document, allow_unicode=True))):
+        file = folder / name
+        file.write_text(text, encoding="utf-8")
+        refused, rules = "", []
+        try:
+            rules = read_rules(file)
+        except FixtureError as wrong:
+            refused = str(wrong)
+        assert not refused or refused.removeprefix(f"{file}:").partition(":")[0].isdecimal()
+        assert [read_rule(entry.as_json()).as_json() for entry in rules] == [entry.as_json() for entry in rules]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- match: {uri: !!timestamp x}\n",
+        "- " + "1" * 5000 + "\n",
+        "- match: {uri: !!binary \"*\"}\n",
+        "[" * 3000,
+        '- {match: {uri: "\\ud800"}, response: {labelAnnotations: []}}\n',
+        "- match: {? [a] : b}\n",
+        "- &a {match: *a}\n",
+        "\0",
+        "- match: {uri: x}\n  response: {labelAnnotations: [{description: \"\\ud800\"}]}\n",
+        "? - a\n: b\n",
+    ],
+)  # fmt: skip
+def test_odd_yaml_is_refused(folder: Folder, text: str) -> None:
+    """Tags, endless numbers, depth, halves of characters, keys that are lists: refused with file and line."""
+    file = folder.write("a.yaml", text)
+    with pytest.raises(FixtureError) as refused:
+        read_rules(file)
+    assert str(refused.value).startswith(f"{file}:")
+
+
+def test_json_that_is_no_yaml_still_has_a_line(folder: Folder) -> None:
+    """A key of more than a thousand characters is none of YAML's; the line is then that of the rule."""
+    file = folder.write("a.json", '[{"match": {"uri": "x"}, "error": {"code": 3}},\n{"match": {"%s": 1}}]' % ("x" * 2000))
+    with pytest.raises(FixtureError) as refused:
+        read_rules(file)
+    assert str(refused.value).startswith(f"{file}:2: unknown key")
