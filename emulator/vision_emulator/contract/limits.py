@@ -49,6 +49,7 @@ FIELD_MASK_PATHS_MAX: Final = 1000  # ours
 CALLS_PER_HTTP_BATCH_MAX: Final = 100  # doc: the batching guides of Google's JSON APIs
 CALLBACK_CHARS_MAX: Final = 256  # ours: the name of a JSONP function
 GZIP_BYTES_MIN: Final = 1024  # ours: a smaller answer gains nothing
+CALLS_PER_MINUTE: Final = 1800  # what a project may make unless Google grants it more; doc. Enforced when --quota says so
 QUOTA_PROJECTS_MAX: Final = 10_000  # ours: projects counted apart in one minute; the rest share one count
 
 # ---- labels of a request ----
