@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from tiny_models import face_detector
+from tiny_models import classifier, face_detector
 
 from broken import BAD, ODD
 from pictures import drawn, portrait
@@ -206,6 +206,12 @@ def test_a_model_gives_points_and_angles(tmp_path: Path) -> None:
     assert face.landmarking_confidence == 0
 
 
+def test_a_model_that_exaggerates(tmp_path: Path) -> None:
+    """A box of a billion pixels ends where the picture does, and costs no memory."""
+    face = one(lit(192, 128), face_model=str(face_detector(tmp_path / "faces.onnx", 3e7)))
+    assert box(face.fd_bounding_poly) == box(face.bounding_poly) == (0, 0, 479, 319)
+
+
 def test_a_model_sees_large_pictures_small(tmp_path: Path) -> None:
     """A picture beyond the size in which faces are looked for is scaled, and its answer scaled back."""
     image = Image.new("RGB", (1920, 1281))
@@ -277,9 +283,13 @@ def test_a_model_that_is_no_file(value: Any) -> None:
         Faces.create(Settings(table={"face_model": value}))
 
 
-def test_a_model_that_does_not_load(tmp_path: Path) -> None:
-    """A file that is no model is refused at the start, by its name."""
-    (tmp_path / "bad.onnx").write_bytes(b"no model")
+@pytest.mark.parametrize("kind", ["text", "another model"])
+def test_a_model_that_is_no_face_detector(tmp_path: Path, kind: str) -> None:
+    """A file that is no model, and a model that answers something else, are refused at the start, by their names."""
+    if kind == "text":
+        (tmp_path / "bad.onnx").write_bytes(b"no model")
+    else:
+        classifier(tmp_path / "bad.onnx", (640, 640))
     with pytest.raises(SettingsError, match=r"face_model: .*bad\.onnx is no face detector"):
         Faces.create(Settings(table={"face_model": str(tmp_path / "bad.onnx")}))
 

@@ -38,14 +38,14 @@ def save(
     return path
 
 
-def face_detector(path: Path) -> Path:
-    """As YuNet answers: a face of 64 pixels around each cell of 32 that is blue (its first channel), turned by 45 degrees, the nose to the right."""
+def face_detector(path: Path, cells: float = 2) -> Path:
+    """As YuNet answers: a face of so many cells around each cell of 32 that is blue (its first channel), turned by 45 degrees, the nose to the right."""
     nodes, weights, outputs = [], {}, {}
     points = [(-0.5, -0.5), (0.0, 0.0), (0.1, 0.0), (-0.75, 0.25), (-0.25, 0.75)]  # eyes, nose, mouth; in cells from the middle of one
     rows = {
         "cls": ([[0.15, 0.0, 0.0]], [-30.0]),
         "obj": ([[0.15, 0.0, 0.0]], [-30.0]),
-        "bbox": ([[0.0] * 3] * 4, [0.5, 0.5, np.log(2), np.log(2)]),
+        "bbox": ([[0.0] * 3] * 4, [0.5, 0.5, np.log(cells), np.log(cells)]),
         "kps": ([[0.0] * 3] * 10, [0.5 + place for point in points for place in point]),
     }
     nodes += [

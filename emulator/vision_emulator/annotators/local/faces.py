@@ -136,10 +136,16 @@ class Model(Finder):
     """Faces at most angles with five points each, by a detector that the user supplies: YuNet as ONNX."""
 
     def __init__(self, path: Path) -> None:
-        """SettingsError when OpenCV cannot read the file."""
+        """SettingsError when OpenCV cannot read the file, or it does not answer as such a model does."""
+        from PIL import Image
+
         super().__init__()
         self._path = path
-        self._detector()
+        cv2 = opencv()
+        try:
+            self.find(Image.new("RGB", (SIDE_MAX, SIDE_MAX)))
+        except cv2.error as wrong:
+            raise SettingsError(f"face_model: {path} is no face detector that OpenCV reads: {wrong.err}") from wrong
 
     def find(self, image: PIL.Image.Image, *, quick: bool = False) -> list[Found]:  # noqa: ARG002 - it is quick enough
         import numpy as np
@@ -150,17 +156,14 @@ class Model(Finder):
         found = []
         for left, top, width, height, *coordinates, score in _rows(rows):
             points = tuple(zip(coordinates[::2], coordinates[1::2], strict=True))
-            found.append(Found(left, top, left + width - 1, top + height - 1, min(1.0, score), points))
-        return sorted((face for face in found if all(map(math.isfinite, face[:5]))), key=lambda face: -face.confidence)
+            if all(map(math.isfinite, (left, top, width, height, score, *coordinates))):
+                found.append(Found(left, top, left + width - 1, top + height - 1, min(1.0, score), points))
+        return sorted(found, key=lambda face: -face.confidence)
 
     def _detector(self) -> Any:
         """This thread's own: its input size is a state."""
         if not hasattr(self._own, "detector"):
-            cv2 = opencv()
-            try:
-                made = cv2.FaceDetectorYN.create(str(self._path), "", (SIDE_MAX, SIDE_MAX), MODEL_SCORE_MIN, MODEL_OVERLAP_MAX, FACES_MAX)
-            except cv2.error as wrong:
-                raise SettingsError(f"face_model: {self._path} is no face detector that OpenCV reads: {wrong.err}") from wrong
+            made = opencv().FaceDetectorYN.create(str(self._path), "", (SIDE_MAX, SIDE_MAX), MODEL_SCORE_MIN, MODEL_OVERLAP_MAX, FACES_MAX)
             self._own.detector = made
         return self._own.detector
 
@@ -305,11 +308,11 @@ def _unrolled(point: Point, centre: Point, turned: float) -> Point:
 
 
 def _patch(face: Found, whole: PIL.Image.Image) -> Grey:
-    """The face in grey, scaled to a square of PATCH_SIDE; outside the image black."""
+    """The face, as far as it lies inside the image, in grey and scaled to a square of PATCH_SIDE."""
     from PIL import Image
 
-    edges = (round(face.left), round(face.top), max(round(face.left), round(face.right)) + 1, max(round(face.top), round(face.bottom)) + 1)
-    return _grey(whole.crop(edges).resize((PATCH_SIDE, PATCH_SIDE), Image.Resampling.BILINEAR))
+    left, top, right, bottom = Box.within(whole.size, *face[:4])
+    return _grey(whole.resize((PATCH_SIDE, PATCH_SIDE), Image.Resampling.BILINEAR, box=(left, top, right + 1, bottom + 1)))
 
 
 def _grey(image: PIL.Image.Image) -> Grey:
