@@ -11,9 +11,9 @@ import grpc
 import grpc.aio
 import msgspec
 import pytest
-from pictures import drawn
 from transports import Api, Files, Refused, method
 
+from pictures import drawn
 from vision_emulator.app import Emulator
 from vision_emulator.contract.messages import BatchAnnotateImagesResponse, ErrorInfo, QuotaFailure, RetryInfo
 from vision_emulator.control.faults import Rule
@@ -45,7 +45,7 @@ def offline(count: int, batch_size: int = 1) -> dict[str, Any]:
     return {"requests": images, "output_config": {"gcs_destination": {"uri": "gs://results/run/"}, "batch_size": batch_size}}
 
 
-async def test_a_refused_call_does_nothing(api: Api, emulator: Emulator, files: Files) -> None:
+async def test_a_refused_call_does_nothing(api: Api, emulator: Emulator) -> None:
     """The refusal comes with its code, text and details, is noted in the journal, and no operation is started."""
     rule = preset(emulator, "quota-exceeded", retryAfterSeconds=7)
     with pytest.raises(Refused) as refused:

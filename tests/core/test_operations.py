@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vision_emulator.contract import limits
+from vision_emulator.contract import errors, limits
 from vision_emulator.contract.errors import Code, VisionError, output_not_writable
 from vision_emulator.contract.messages import AsyncBatchAnnotateImagesResponse, OperationMetadata
 from vision_emulator.contract.methods import METHODS
@@ -346,3 +346,60 @@ async def test_one_seed_repeats_the_names() -> None:
 
     assert await names() == await names()
     assert len(set(await names())) == 3
+
+
+async def test_failing_stops_the_work(operations: Operations) -> None:
+    """An operation that is made to fail ends with that error, whatever its work would have ended with; a final state stays."""
+    record = await start(operations, "never", Work())
+    failure = errors.by_rule(Code.ABORTED, "no luck")
+    assert operations.fail(record.name, failure)
+    await record.finished.wait()
+    operation, _ = await operations.get(record.name)
+    assert (operation.done, operation.error.code, operation.error.message) == (True, Code.ABORTED, "no luck")
+    assert state(operation) == OperationMetadata.DONE
+    assert not operations.fail(record.name, errors.internal())
+    operations.cancel(record.name)
+    assert (await operations.get(record.name))[0] == operation
+
+
+async def test_what_is_finished_behind_the_curtain_can_still_fail(operations: Operations) -> None:
+    """Nobody has seen the result, so it may become another one."""
+    record = await ended(operations, "manual")
+    assert operations.fail(record.name, errors.by_rule(Code.ABORTED, ""))
+    assert (await operations.get(record.name))[0].error.code == Code.ABORTED
+
+
+async def test_a_pace_that_changes_wakes_who_waits(operations: Operations, clock: ManualClock) -> None:
+    """A wait is over when the new pace says so; another pace that hides the result goes on hiding it."""
+    record = await ended(operations, "never")
+    waiting = asyncio.get_running_loop().create_task(operations.wait(record.name, None))
+    for pace in ("manual", "seconds:10"):
+        operations.set_pace(record.name, Pace.parse(pace))
+        for _ in range(5):
+            await asyncio.wait((waiting,), timeout=0)
+        assert not waiting.done()
+    clock.advance(10)
+    operation, _ = await waiting
+    assert operation.done
+
+
+async def test_operations_are_kept_for_their_time(clock: ManualClock) -> None:
+    """So long after the end, whoever looked in between; work that goes on is kept for as long as it takes."""
+    async with Operations(clock, Chance(1), Pace("auto"), "p", kept_seconds=60) as operations:
+        unfinished = await start(operations, "auto", Work())
+        finished = await ended(operations, "auto")
+        clock.advance(59)
+        assert operations.find(finished.name) is finished
+        clock.advance(1)
+        with pytest.raises(VisionError, match="Not found"):
+            operations.find(finished.name)
+        assert [record.id for record in operations] == [unfinished.id]
+        assert [operation.name for operation in operations.list()] == [unfinished.name]
+
+
+async def test_the_looks_that_are_kept_are_bounded(operations: Operations) -> None:
+    """A client that polls for ever is counted, and its newest polls are kept."""
+    record = await ended(operations, "never")
+    for _ in range(limits.POLLS_KEPT_MAX + 3):
+        await operations.get(record.name)
+    assert (record.attempts, len(record.looks)) == (limits.POLLS_KEPT_MAX + 3, limits.POLLS_KEPT_MAX)

@@ -216,14 +216,11 @@ class Operations:
         """Holds until the operation is to be seen done, or these seconds or the caller's deadline are over; a wait counts as all polls."""
         record = self.find(name)
         came = self._clock.now()
-        if record.pace.kind == "polls":
-            record.polls = max(record.polls, int(record.pace.number) + 1)
         allowed = _within(min(limits.WAIT_SECONDS_MAX, math.inf if seconds is None else seconds), seconds_left)
         try:
             async with asyncio.timeout(allowed):
                 await record.finished.wait()
-                if not record.visible(self._clock.now()):
-                    await self._shown(record)
+                await self._shown(record)
         except TimeoutError:
             pass  # the answer says how far it is
         return self._looked(record, name, "wait", came, call), record
@@ -366,7 +363,11 @@ class Operations:
     async def _shown(self, record: Record) -> None:
         """Returns when a finished operation's time has come, or when it is revealed."""
         loop = asyncio.get_running_loop()
-        while not record.visible(self._clock.now()):
+        while True:
+            if record.pace.kind == "polls":
+                record.polls = max(record.polls, int(record.pace.number) + 1)  # who waits need not ask again
+            if record.visible(self._clock.now()):
+                return
             awaited: list[asyncio.Task[Any]] = [loop.create_task(event.wait()) for event in (record.revealed, record.repaced)]
             if record.pace.kind == "seconds":
                 awaited.append(loop.create_task(self._sleep_until(record.created + record.pace.number)))
