@@ -39,7 +39,7 @@ def save(
 
 
 def face_detector(path: Path, cells: float = 2) -> Path:
-    """As YuNet answers: a face of so many cells around each cell of 32 that is blue (its first channel), turned by 45 degrees, the nose to the right."""
+    """As YuNet answers: a face of so many cells around each of 32 pixels that is blue, which comes first; turned by 45 degrees."""
     nodes, weights, outputs = [], {}, {}
     points = [(-0.5, -0.5), (0.0, 0.0), (0.1, 0.0), (-0.75, 0.25), (-0.25, 0.75)]  # eyes, nose, mouth; in cells from the middle of one
     rows = {
