@@ -150,6 +150,12 @@ async def test_a_name_may_be_another_names_folder(bucket: Bucket) -> None:
     assert await names(bucket) == ["a", "a/b", "c", "c/d"]
 
 
+async def test_a_listing_tells_what_its_owner_says(bucket: Bucket) -> None:
+    """Beside name and size the content type that the object was written with; what nobody changed since is at metageneration 1."""
+    await bucket.write("photo.bin", b"x", "image/jpeg")
+    assert [(info.content_type, info.metageneration, dict(info.metadata)) async for info in bucket.list()] == [("image/jpeg", 1, {})]
+
+
 async def test_listing_is_in_code_point_order_below_a_prefix(bucket: Bucket) -> None:
     """Order is that of code points (``-`` before ``/``, astral characters last), and a prefix is text, not a folder."""
     written = ["p/10", "p/2", "p-x", "p/é", "p/\U0001f600", "p/\uffee", "q", "p"]

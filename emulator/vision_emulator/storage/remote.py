@@ -248,10 +248,17 @@ class RemoteBucket:
         given = {name: value for name, value in parameters.items() if value}
         page = _fields(await self._storage.client.list_objects(self._quoted, params=given, timeout=_timeout()))
         try:
-            objects = [ObjectInfo(item["name"], int(item["size"]), int(item.get("generation", 0))) for item in page.get("items", ())]
+            objects = [_listed(item) for item in page.get("items", ())]
         except (KeyError, TypeError) as wrong:
             raise ValueError(f"a listing without {wrong}") from wrong
         return objects, page.get("nextPageToken", "")
+
+
+def _listed(item: dict[str, Any]) -> ObjectInfo:
+    """One item of a listing; KeyError and TypeError for what is none."""
+    generation, metageneration = int(item.get("generation", 0)), int(item.get("metageneration", 1))
+    said = item.get("contentType", ""), item.get("metadata") or {}
+    return ObjectInfo(item["name"], int(item["size"]), generation, metageneration, *said)
 
 
 class _NotFound(StorageError):

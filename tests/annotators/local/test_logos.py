@@ -62,6 +62,14 @@ def test_a_logo_is_found(logos: Logos, name: str, at: tuple[int, int], scale: fl
     assert edges(annotation.bounding_poly.vertices) == pytest.approx(dict(zip(CORNERS, across, strict=True)), abs=tolerance)
 
 
+@pytest.mark.parametrize("logo", [badge(), flag()], ids=["detailed", "flat"])
+def test_a_large_photograph(tmp_path: Path, logo: Image.Image) -> None:
+    """Photographs are looked at in a smaller size, and places are answered in their own."""
+    (annotation,) = found(part(folder_of(tmp_path, {"It.png": logo})), placed(scene(4, (2400, 1800)), logo, (1000, 600), 3))
+    expected = dict(zip(CORNERS, (1000, 600, 1000 + 3 * logo.width, 600 + 3 * logo.height), strict=True))
+    assert edges(annotation.bounding_poly.vertices) == pytest.approx(expected, abs=40)
+
+
 def test_a_polygon_begins_at_the_logos_own_corner(logos: Logos) -> None:
     """The first vertex is the logo's top left, wherever that is turned to, and the others follow clockwise as it is read."""
     (annotation,) = found(logos, placed(scene(4), badge(), (100, 100), angle=180))

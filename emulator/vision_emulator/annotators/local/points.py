@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from vision_emulator.annotators import SettingsError
 
@@ -18,6 +19,7 @@ Method = Literal["orb", "sift"]  # ORB is ten times as fast and takes 32 bytes a
 Corners = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
 
 SIDE_MAX: Final = 1024  # of a picture whose points are looked for; larger ones are shrunk
+SHORT_SIDE_MIN: Final = 32  # of a picture, then: what describes a point is that large
 SECOND_BEST_MIN: Final = 0.75  # a match must be better than this share of the distance to the second best (Lowe's ratio test)
 REPROJECTION_MAX: Final = 4.0  # pixels an inlier may lie off
 SIDE_MIN: Final = 12.0  # of a quad that is believed, in pixels of the shrunk scene
@@ -69,12 +71,16 @@ def points_of(image: PIL.Image.Image, method: Method, points_max: int) -> Points
 
     shrunk = max(1.0, max(image.size) / SIDE_MAX)
     grey = np.asarray(grey_of(image, shrunk))
-    if method == "orb":
+    found: Sequence[cv2.KeyPoint] = ()
+    descriptors: npt.NDArray[Any] | None = None
+    if min(grey.shape) < SHORT_SIDE_MIN:  # OpenCV fails on some of these
+        pass
+    elif method == "orb":
         found, descriptors = cv2.ORB.create(nfeatures=points_max, fastThreshold=10).detectAndCompute(grey, None)
     else:
         found, descriptors = cv2.SIFT.create(nfeatures=points_max).detectAndCompute(grey, None)
     places = np.array([point.pt for point in found], np.float32).reshape(-1, 2) * shrunk
-    if not found:  # then OpenCV answers None
+    if descriptors is None:  # as OpenCV answers, too, when it finds none
         descriptors = np.zeros((0, 32 if method == "orb" else 128))
     return Points(method, image.size, shrunk, places.astype(np.float32), descriptors.astype(np.uint8))
 
