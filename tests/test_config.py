@@ -53,7 +53,9 @@ def test_every_option_is_reachable_by_flag_variable_and_key(tmp_path: Path) -> N
         "output_content_type": "text/plain",
         "annotator": "mine:Shade",
         "settings": "shade.word=dark",
+        "prices": "prices.toml",
     }
+    (tmp_path / "prices.toml").write_text("free_units = 0\n")
     for option in OPTIONS.values():
         text = special.get(option.name, values[option.kind])
         flags = vars(parser.parse_args([option.flag] if option.kind is bool else [option.flag, text]))

@@ -351,3 +351,11 @@ async def test_closing_wakes_readers() -> None:
         asyncio.get_running_loop().call_soon(journal.close)
         assert await reader.events(60) == (0, [])
         assert reader.closed
+
+
+def test_what_stays_of_a_large_request_counts() -> None:
+    """A request that is large beside its pictures counts for what is left of it."""
+    journal = Journal(ManualClock())
+    request = ANNOTATE.request(requests=[{"image": {"content": b"x" * 9_000}, "image_context": {"language_hints": ["y" * 90_000]}}])
+    noted(Call(ANNOTATE, request, {}), journal)
+    assert 90_000 < journal.bytes < 95_000

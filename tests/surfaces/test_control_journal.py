@@ -109,6 +109,20 @@ async def test_queries(emulator: Emulator) -> None:
     assert (await control(emulator, "GET", "journal?limit=3"))["left"] == 1
 
 
+async def test_heavy_entries_are_listed_in_parts(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing takes bounded room: it says how many are left, and ``since`` goes on from there, one entry at least at a time."""
+    monkeypatch.setattr(limits, "JOURNAL_LISTED_BYTES_MAX", 3000)
+    for _ in range(5):
+        await ask(emulator, "GET", "/v1/operations/1", headers={"x-pad": "p" * 2500})
+    assert [entry["number"] for entry in (await control(emulator, "GET", "journal"))["entries"]] == [5]
+    found, left = [0], 1
+    while left:
+        answer = await control(emulator, "GET", f"journal?since={found[-1]}")
+        found += [entry["number"] for entry in answer["entries"]]
+        left = answer.get("left", 0)
+    assert found == [0, 1, 2, 3, 4, 5]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "hint"),
     [

@@ -68,6 +68,7 @@ JOURNAL_BYTES_MAX: Final = 64 * MIB  # requests, headers and answers of all entr
 JOURNAL_ANSWER_BYTES_MAX: Final = 4 * MIB  # a larger answer is not kept: sixteen pages of dense text fit
 JOURNAL_CONTENT_BYTES_MAX: Final = 16 * 1024  # a request with larger pictures loses their bytes when its call is over
 JOURNAL_LISTED_MAX: Final = 1000  # entries of one listing
+JOURNAL_LISTED_BYTES_MAX: Final = 8 * MIB  # what they take in the journal; as JSON they are ten times as much while they are written
 NEAR_MISSES_MAX: Final = 5  # entries that were almost what somebody looked for
 EVENTS_QUEUED_MAX: Final = 1000  # a slower reader misses the oldest
 EVENTS_READERS_MAX: Final = 100

@@ -23,6 +23,7 @@ from vision_emulator.contract import codec, limits
 from vision_emulator.contract.errors import Code, VisionError
 from vision_emulator.contract.messages import Feature
 from vision_emulator.contract.methods import Call, Method
+from vision_emulator.control import assertions
 from vision_emulator.control.clock import Clock
 
 ANNOTATORS: Final = "x-vision-emulator-annotators"  # says in answers who annotated: fixtures=2,synthetic=1
@@ -80,12 +81,20 @@ class Entry:
         """The full name of the RPC."""
         return self.rpc.full_name
 
+    def is_of(self, method: str) -> bool:
+        """Whether it is a call of this RPC, which may be a pattern with asterisks."""
+        return assertions.fits(method, self.method) or assertions.fits(method, self.rpc.name)
+
     def kept(self) -> Kept:
         """The request without its pictures' bytes; they are let go of for good."""
         request = self.request
         if not isinstance(request, Kept):
             request = self.request = _kept(request, self.describe, self.seen)
         return request
+
+    def lightened(self) -> int:
+        """How many bytes the request takes without its pictures'."""
+        return self.kept().message.ByteSize()
 
     def plain(self) -> dict[str, Any]:
         """The entry as JSON: its code by name ("OK", "NOT_FOUND", null while it is being answered), request and answer decoded."""
@@ -342,27 +351,33 @@ class Journal:
 
     def _weigh(self, entry: Entry) -> None:
         """Counts what the entry takes, lets go of large pictures, and of the oldest entries when all take too much."""
-        request_bytes = entry.size
-        if request_bytes > limits.JOURNAL_CONTENT_BYTES_MAX and entry.content_holder:
-            self._let_go(entry)
-            request_bytes = limits.JOURNAL_CONTENT_BYTES_MAX
         headers = sum(map(len, entry.metadata.values()))
-        entry.weight = _ENTRY_BYTES + headers + request_bytes + (entry.answer_bytes if entry.answer is not None else 0)
+        entry.weight = _ENTRY_BYTES + headers + (entry.answer_bytes if entry.answer is not None else 0)
         self._bytes += entry.weight
-        while self._bytes > self._bytes_max:
-            self._forget_oldest()
+        if entry.size > limits.JOURNAL_CONTENT_BYTES_MAX and entry.content_holder:
+            self._let_go(entry)
+        else:
+            self._add(entry, entry.size)
 
     def _let_go(self, entry: Entry) -> None:
         """Replaces the bytes of pictures; in a thread where they are yet to be looked at, since the digest of 20 MB takes 15 ms."""
-        if entry.all_seen:
-            entry.kept()
-            return
         try:
-            loop = asyncio.get_running_loop()
+            loop = None if entry.all_seen else asyncio.get_running_loop()
         except RuntimeError:
-            entry.kept()
+            loop = None
+        if loop is None:
+            self._add(entry, entry.lightened())
         else:
-            loop.run_in_executor(None, entry.kept)
+            done = loop.run_in_executor(None, entry.lightened)
+            done.add_done_callback(lambda done: self._add(entry, done.result()))
+
+    def _add(self, entry: Entry, request_bytes: int) -> None:
+        """Counts the request, once it is as light as it gets."""
+        if entry.weight >= 0:  # it was not forgotten meanwhile
+            entry.weight += request_bytes
+            self._bytes += request_bytes
+        while self._bytes > self._bytes_max:
+            self._forget_oldest()
 
     def _forget_oldest(self) -> None:
         oldest = self._entries.popleft()

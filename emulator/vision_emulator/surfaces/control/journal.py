@@ -142,8 +142,7 @@ class JournalResource:
         if not 0 <= most <= limits.JOURNAL_LISTED_MAX:
             raise Refused(f"limit={most} is out of range; use 0 to {limits.JOURNAL_LISTED_MAX}")
         chosen = await _off_loop(lambda: self._chosen(asked.query))
-        first = asked.query.get("since")
-        listed = chosen[:most] if first else chosen[len(chosen) - min(most, len(chosen)) :]
+        listed = _cut(chosen, most) if "since" in asked.query else _cut(chosen[::-1], most)[::-1]
         if format_ == "har":
             scheme, host = asked.request.scheme, asked.request.host
             return await _off_loop(lambda: har.archive(listed, f"{scheme}://{host}"))
@@ -177,7 +176,10 @@ class JournalResource:
         """The calls that fit, and so many of those that do not, the closest first."""
         expected: dict[str, Any] = msgspec.to_builtins(asked.body)
         _check_names(expected)
-        calls: list[Mapping[str, Any]] = [entry.plain() for entry in self._journal if asked.project in ("", entry.project)]
+        method = "" if most else expected.get("method", "")  # for near misses all are looked at
+        calls: list[Mapping[str, Any]] = [
+            entry.plain() for entry in self._journal if asked.project in ("", entry.project) and (not method or entry.is_of(method))
+        ]
         fitting = [call for call in calls if not assertions.differences(call, expected)]
         return fitting, assertions.nearest(calls, expected, most) if most else []
 
@@ -191,7 +193,7 @@ class JournalResource:
         for entry in self._journal:
             if entry.number <= since:
                 continue
-            if query.get("method") and not any(assertions.fits(query["method"], name) for name in (entry.method, entry.rpc.name)):
+            if query.get("method") and not entry.is_of(query["method"]):
                 continue
             if query.get("transport", entry.transport) != entry.transport or not assertions.fits(query.get("project", "*"), entry.project):
                 continue
@@ -203,6 +205,16 @@ class JournalResource:
                 continue
             found.append(entry)
         return found
+
+
+def _cut(entries: Sequence[Entry], most: int) -> Sequence[Entry]:
+    """So many of the first entries, and fewer when they are heavy; one at least."""
+    weight = 0
+    for index, entry in enumerate(entries[:most]):
+        weight += entry.weight
+        if index and weight > limits.JOURNAL_LISTED_BYTES_MAX:
+            return entries[:index]
+    return entries[:most]
 
 
 def _entries(entries: Iterable[Entry], left: int) -> dict[str, Any]:
