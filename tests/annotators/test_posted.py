@@ -112,6 +112,20 @@ async def test_any_other_answer_is_the_images_error(status: int, body: Any, code
     assert (response.error.code, response.error.message) == (code, message)
 
 
+async def test_no_redirect_is_followed() -> None:
+    """The headers of the settings are meant for the URL of the settings, and for no other that a server names."""
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        await request.read()
+        if request.path == "/annotate":
+            return web.Response(status=307, headers={"Location": "/other"})
+        return web.json_response({"labelAnnotations": [{"description": "x"}]})
+
+    async with serving(handler) as url:
+        [response] = await annotated(url)
+    assert response.error.message == "The server that was asked answered with status 307."
+
+
 async def test_a_server_that_is_gone_or_silent(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody there, or no answer in time: UNAVAILABLE for the image, and the log says which."""
     async with serving(answering(200, {})) as url:
@@ -160,7 +174,7 @@ async def test_a_page_is_posted_as_a_picture() -> None:
 
         content = b64decode(json.loads(await request.read())["image"]["content"])
         with Image.open(io.BytesIO(content)) as image:
-            corners = [{"x": 0, "y": 0}, {"x": image.width, "y": image.height}]
+            corners = [{"x": 0, "y": 0}, {"x": image.width // 2, "y": image.height // 4}]
         return web.json_response({"logoAnnotations": [{"description": "x", "boundingPoly": {"vertices": corners}}]})
 
     async with serving(handler) as url:
@@ -170,7 +184,7 @@ async def test_a_page_is_posted_as_a_picture() -> None:
             request = BatchAnnotateFilesRequest(requests=[{"input_config": document, "features": [{"type": "LOGO_DETECTION"}]}])
             answer: Any = await vision.call(Call(FILES, request, {}))
     corners = answer.responses[0].responses[0].logo_annotations[0].bounding_poly.normalized_vertices
-    assert [(corner.x, corner.y) for corner in corners] == [(0, 0), (1, 1)]
+    assert [(corner.x, corner.y) for corner in corners] == [(0, 0), (pytest.approx(0.5, abs=0.01), pytest.approx(0.25, abs=0.01))]
 
 
 @pytest.mark.parametrize(

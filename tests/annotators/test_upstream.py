@@ -246,6 +246,27 @@ async def test_secrets_go_out_in_headers_and_nowhere_else(tmp_path: Path, scheme
     assert "ya29.secret" not in caplog.text
 
 
+async def test_a_refusal_that_quotes_the_key_does_not_show_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Google names the key of a caller that it refuses; clients and logs of the emulator do not get to see it."""
+    from aiohttp import web
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        await request.read()
+        message = f"Consumer 'api_key:{request.headers['x-goog-api-key']}' has been suspended."
+        return web.json_response({"error": {"code": 403, "message": message, "status": "PERMISSION_DENIED"}}, status=403)
+
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        response = await annotated(LABELS, settings={"mode": "spy", "endpoint": endpoint, "key": KEY})
+    finally:
+        await runner.cleanup()
+    assert (response.error.code, response.error.message) == (7, "Consumer 'api_key:…' has been suspended.")
+    assert KEY not in caplog.text
+
+
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 async def test_an_upstream_that_is_gone_is_each_images_error(tmp_path: Path, scheme: str, caplog: pytest.LogCaptureFixture) -> None:
     """UNAVAILABLE for the image, nothing recorded, and a log line that says who did not answer."""
