@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +11,19 @@ from hypothesis import strategies as st
 from invariants import check
 
 from vision_emulator.annotators.dice import Dice
-from vision_emulator.annotators.geometry import Box
-from vision_emulator.annotators.text import EOL_SURE_SPACE, LINE_BREAK, SPACE, Language, Symbol, annotation, letters, typeset
+from vision_emulator.annotators.geometry import Box, Frame
+from vision_emulator.annotators.text import (
+    EOL_SURE_SPACE,
+    LINE_BREAK,
+    SPACE,
+    SURE_SPACE,
+    Language,
+    Region,
+    Symbol,
+    annotation,
+    letters,
+    typeset,
+)
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 
 DOCUMENT = [Feature(type=Feature.DOCUMENT_TEXT_DETECTION)]
@@ -110,3 +122,42 @@ def test_letters_do_not_overlap_where_there_is_room() -> None:
     first = [symbol.box for item in paragraph[0] for symbol in item]
     assert all(left.right < right.left for left, right in pairwise(first))
     assert first[0].bottom < paragraph[1][0][0].box.top
+
+
+def test_a_wide_gap_is_a_sure_space() -> None:
+    """As wide as a tabulator: spelled as a blank, but told apart."""
+    near, far = word("near", 70), word("far", 170)
+    response = answer([[[[word("left"), near, far]]]])
+    assert breaks(response) == [SPACE, SURE_SPACE, 0]
+    assert response.full_text_annotation.text == "left near far"
+
+
+def test_paragraphs_may_have_languages_of_their_own() -> None:
+    """Words have their paragraph's; the page has all, by their share of the letters, and the text the foremost's."""
+    one, two = [[word("english")]], [[word("deutsch"), word("er", 300)]]
+    response = AnnotateImageResponse(
+        **annotation([[one, two]], (500, 500), lambda item: Language("en" if item is one else "de", 0.8), confidences=True)
+    )
+    page = response.full_text_annotation.pages[0]
+    assert [(item.language_code, round(item.confidence, 2)) for item in page.property.detected_languages] == [("de", 0.45), ("en", 0.35)]
+    said = [item.property.detected_languages[0].language_code for part in page.blocks[0].paragraphs for item in part.words]
+    assert said == ["en", "de", "de"]
+    assert response.text_annotations[0].locale == "de"
+
+
+@settings(deadline=None)
+@given(
+    degrees=st.floats(-180, 180),
+    x=st.integers(-300, 300),
+    y=st.integers(-300, 300),
+    size=st.tuples(st.integers(1, 400), st.integers(1, 400)),
+)
+def test_a_turned_block_nests_inside_the_image(degrees: float, x: int, y: int, size: tuple[int, int]) -> None:
+    """However it lies, even half outside: every polygon is inside its parent's extent and the image."""
+    right = (math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
+    region = Region([[[word("one"), word("two", 40)], [word("three")]]], Frame(x, y, right, (-right[1], right[0])))
+    response = AnnotateImageResponse(**annotation([region], size, Language("en", 1.0), confidences=True))
+    check(response, size, DOCUMENT, ImageContext())
+    shares = AnnotateImageResponse(**annotation([region], size, Language("en", 1.0), confidences=True, of_page=True))
+    poly = shares.full_text_annotation.pages[0].blocks[0].bounding_box
+    assert all(0 <= share <= 1 for vertex in poly.normalized_vertices for share in (vertex.x, vertex.y))

@@ -33,7 +33,7 @@ _METHOD_NOTES: Final = {
     "WaitOperation": "over REST as well, where the real service has none",
 }
 _INVENTED: Final = "invented from the picture's bytes and the seed"
-_INVENTED_OTHERWISE: Final = {Feature.PRODUCT_SEARCH: f"{_INVENTED}; product sets hold nothing"}
+_INVENTED_OTHERWISE: Final[dict[int, str]] = {Feature.PRODUCT_SEARCH: f"{_INVENTED}; product sets hold nothing"}
 _INVENTOR: Final = "synthetic"  # the annotator that answers what nobody computes
 _EMPTY: Final = "stays empty unless a fixture gives it"
 _FRONT_END: Final = (

@@ -229,8 +229,8 @@ def test_what_cannot_be_had_is_said_at_the_start(table: dict[str, Any], said: st
 
 
 def test_packs_are_named_as_tesseract_or_as_the_web_does() -> None:
-    """``deu`` and ``de-CH`` are the same pack; one may stand without a list."""
-    for languages in (["deu", "en"], ["de-CH", "eng"]):
+    """``deu`` and ``de-CH`` are the same pack; a flag's list is divided by commas."""
+    for languages in (["deu", "en"], ["de-CH", "eng"], "deu, eng"):
         part = created(languages=languages)
         assert part is not None
         assert part._default == ("deu", "eng")

@@ -106,7 +106,7 @@ def _asked(table: Mapping[str, Any]) -> Sequence[str] | None:
     if "parts" not in table:
         return None
     wished = table["parts"]
-    names = [wished] if isinstance(wished, str) else wished
+    names = [name.strip() for name in wished.split(",")] if isinstance(wished, str) else wished
     known = [kind.name for kind in PARTS]
     for name in names if isinstance(names, list | tuple) else [wished]:
         if name not in known:

@@ -150,7 +150,7 @@ def _languages(asked: Any, installed: Sequence[str], folder: Path) -> list[str]:
     """What to read with: what the settings name, packs or BCP-47 codes; else English or, where that is missing, the first pack."""
     if asked is None:
         return [ENGLISH if ENGLISH in installed else installed[0]]
-    wished = [asked] if isinstance(asked, str) else asked
+    wished = [name.strip() for name in asked.split(",")] if isinstance(asked, str) else asked
     if not isinstance(wished, list | tuple) or not wished or not all(isinstance(name, str) for name in wished):
         raise SettingsError(f"languages: {asked!r} is no list of languages; write it as ['eng', 'deu']")
     packs = [name if name in installed else language.pack(name) for name in wished]
