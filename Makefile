@@ -1,7 +1,7 @@
 # Each target sets up what it needs: a virtual environment in .venv, made once, renewed when pyproject.toml or protos/ change.
 # PYTHON=/path/to/python3 chooses the interpreter; ARGS="..." adds arguments to serve and demo, TESTS="..." chooses what test runs.
 .DELETE_ON_ERROR:
-.PHONY: help demo test serve check bench clean
+.PHONY: help demo test image-test serve check bench clean
 
 # Run, not only found: a version manager's shim may exist for a version that is not installed.
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11, 3))
@@ -17,6 +17,7 @@ help:
 	@echo "make demo    a batch of real images, end to end, through Google's official client"
 	@echo "make serve   the emulator in the foreground, on localhost:8970"
 	@echo "make test    all tests"
+	@echo "make image-test   builds the container image and runs it (as root)"
 	@echo "make check   lint, format, types, layers"
 	@echo "make bench   speed and size, side by side with their yardsticks"
 	@echo "make clean   removes everything that was made here"
@@ -29,6 +30,12 @@ serve: .venv/demo.stamp
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest $(TESTS)
+
+image-test: .venv/dev.stamp
+	@command -v buildah debootstrap >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && \
+		apt-get -qq install --yes buildah debootstrap; } >/dev/null || \
+		{ echo "The image is built by buildah on a base that debootstrap makes, as root: install them, and run this as root."; exit 1; } >&2
+	$(BIN)/python -m pytest tests/docker --image -s
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check

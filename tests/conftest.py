@@ -11,6 +11,7 @@ settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--image", action="store_true", help="tests/docker: build the image and run it (as root; takes minutes)")
     parser.addoption("--record-baseline", action="store_true", help="tests/conformance: record the answers to all variants anew")
     parser.addoption("--simulation-steps", type=int, default=150, help="tests/simulation: steps of each seeded run")
     parser.addoption("--simulation-seeds", type=int, default=8, help="tests/simulation: how many seeds are run")
