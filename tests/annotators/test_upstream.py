@@ -323,9 +323,16 @@ def test_endpoints(endpoint: str, understood: str) -> None:
 
 
 async def test_credentials_that_cannot_be_had_are_said_at_the_start(tmp_path: Path) -> None:
-    """A service account's file that is none stops the server from starting, in one line that names what would do."""
-    (tmp_path / "account.json").write_text("{}")
-    settings = {"mode": "spy", "endpoint": "http://127.0.0.1:1", "credentials": str(tmp_path / "account.json")}
+    """A file of credentials that is none, or that gets no token, stops the server from starting, in one line that names what would do."""
+    account = tmp_path / "account.json"
+    settings = {"mode": "spy", "endpoint": "http://127.0.0.1:1", "credentials": str(account)}
+    with pytest.raises(SettingsError, match=r"settings.upstream: credentials: .*account.json: No such file or directory"):
+        await annotated(LABELS, settings=settings)
+    for text in ("{}", "[]", "no json"):
+        account.write_text(text)
+        with pytest.raises(SettingsError, match=r"credentials: .*account.json is no file of credentials; a service account's is JSON"):
+            await annotated(LABELS, settings=settings)
+    account.write_text('{"type": "unheard-of"}')
     with pytest.raises(SettingsError, match=r"there are no credentials for http://127.0.0.1:1: .*; give a key or token"):
         await annotated(LABELS, settings=settings)
 

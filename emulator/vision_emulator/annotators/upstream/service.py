@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -117,6 +118,8 @@ class Service:
         """Gets a first token, so that missing credentials are said at the start and not by every image."""
         from gcloud.aio.auth import Token
 
+        if self._file:
+            _check_account(self._file)
         try:
             async with asyncio.timeout(CREDENTIALS_SECONDS_MAX):
                 session: Any = self._http.session  # the library names another type where it can use either
@@ -147,6 +150,18 @@ class Service:
         for secret in (self._key, self._given_token):
             text = text.replace(secret, "…") if secret else text
         return text
+
+
+def _check_account(file: str) -> None:
+    """Returns when the file says what kind of credentials it holds; the library takes any other for the absence of credentials."""
+    try:
+        kind = codec.load_json(Path(file).read_bytes())["type"]
+    except OSError as wrong:
+        raise SettingsError(f"credentials: {file}: {wrong.strerror}") from wrong
+    except (VisionError, LookupError, TypeError):
+        kind = None
+    if not isinstance(kind, str):
+        raise SettingsError(f"credentials: {file} is no file of credentials; a service account's is JSON with a type and a private_key")
 
 
 def _parsed(endpoint: str) -> tuple[str, str]:
