@@ -441,14 +441,13 @@ class _State:
         return entry if isinstance(entry, tuple) else (entry,)
 
     def concerns(self, target: Target) -> bool:
-        """Whether a call is one of the rule's, as far as its image's bytes are not asked for."""
-        return (
-            target.method in self.methods
-            and (not self.project or self.project == target.project)
-            and (self.rule.transport in ("any", target.transport))
-            and (not self.selectors or any(value in _listed(target.headers.get(name, "")) for name, value in self.selectors))
-            and (self.rule.image is None or _has(self.rule.image, target.request))
-        )
+        """Whether a call of one of its methods is the rule's, as far as its image's bytes are not asked for."""
+        rule = self.rule
+        if rule.transport not in ("any", target.transport) or (self.project and self.project != target.project):
+            return False
+        if self.selectors and not any(name in target.headers and value in _listed(target.headers[name]) for name, value in self.selectors):
+            return False
+        return rule.image is None or _has(rule.image, target.request)
 
     def take(self) -> tuple[Step, ...]:
         """The next entry of the script, used up; nothing when this call is let by."""
@@ -477,11 +476,12 @@ class Faults:
         self._chance = chance
         self._project = project  # whose calls they are when the caller does not say
         self._states: dict[str, _State] = {}
-        self._live: list[_State] = []  # those that can still strike
+        self._live: dict[str, list[_State]] = {}  # by method, those that can still strike
+        self._next_expiry = math.inf
 
     def concern(self, headers: Mapping[str, str]) -> bool:
         """Whether rules have anything to do with a call: there are some, or it asks for some."""
-        return bool(self._live) or RULE in headers or RETRY_TEST in headers or INSTRUCTIONS in headers or OLD_INSTRUCTIONS in headers
+        return bool(self._live) or _asks(headers)
 
     # ---- the user's side ----
 
@@ -504,7 +504,9 @@ class Faults:
         expires = math.inf if rule.ttl_seconds is None else self._clock.now() + rule.ttl_seconds
         state = _State(rule_id, project, rule, methods, needed, Chance(rule.seed), expires)
         self._states[rule_id] = state
-        self._live.append(state)
+        for name in methods:
+            self._live.setdefault(name, []).append(state)
+        self._next_expiry = min(self._next_expiry, expires)
         return state.report(self._clock.now(), whole=True)
 
     def reports(self, project: str | None = None) -> list[Report]:
@@ -520,7 +522,7 @@ class Faults:
         """Takes a rule away; RuleUnknown."""
         state = self._find(rule_id)
         del self._states[state.id]
-        self._live = [other for other in self._live if other is not state]
+        self._let_go(state)
 
     def reset(self, project: str = "") -> None:
         """Takes away all rules, or those of a project."""
@@ -532,6 +534,23 @@ class Faults:
         if rule_id not in self._states:
             raise RuleUnknown(rule_id)
         return self._states[rule_id]
+
+    def _let_go(self, state: _State) -> None:
+        """Calls do not meet a rule any more that can strike none."""
+        for method in state.methods:
+            states = self._live.get(method, [])
+            if state in states:
+                states.remove(state)
+            if not states:
+                self._live.pop(method, None)
+
+    def _expire(self) -> None:
+        now = self._clock.now()
+        living = {id(state): state for states in self._live.values() for state in states}.values()
+        for state in living:
+            if now >= state.expires:
+                self._let_go(state)
+        self._next_expiry = min((state.expires for state in living if now < state.expires), default=math.inf)
 
     def _forget_oldest(self) -> None:
         if len(self._states) >= limits.FAULT_RULES_MAX:
@@ -545,6 +564,8 @@ class Faults:
 
     async def strike_call(self, call: Call, number: int) -> Hurt | None:
         """What befalls a Vision call, after it was held up; None: nothing. VisionError when it asks for a rule that is none."""
+        if call.method.full_name not in self._live and not _asks(call.metadata):
+            return None
         project = call.project or self._project
         target = Target(call.method.full_name, call.metadata, call.transport, project, call.size, number, call.request, call.struck)
         return await self.strike(target)
@@ -567,12 +588,10 @@ class Faults:
     def _from_rules(self, target: Target) -> list[tuple[_State | None, Step]]:
         """The steps that the rules have for a call, used up before anybody waits, so that calls in parallel share none."""
         self._check_selected(target.headers)
-        if not self._live:
-            return []
-        now = self._clock.now()
-        self._live = [state for state in self._live if not state.exhausted and now < state.expires]
+        if self._next_expiry < math.inf and self._clock.now() >= self._next_expiry:
+            self._expire()
         found: list[tuple[_State | None, Step]] = []
-        for state in self._live:
+        for state in tuple(self._live.get(target.method, ())):  # one that is used up leaves the list
             if not state.concerns(target):
                 continue
             if state.rule.image is not None and _is_later(state.rule.image, target):
@@ -580,7 +599,7 @@ class Faults:
                 continue
             if any(isinstance(step, Reject) and step.after_bytes and target.size <= step.after_bytes for step in state.entry):
                 continue
-            steps = state.take()
+            steps = self.take(state)
             for step in steps:
                 if not isinstance(step, Pass):
                     self.note(state, step, target)
@@ -616,6 +635,13 @@ class Faults:
         if test and not any((RETRY_TEST, test) in state.selectors for state in self._states.values()):
             raise errors.retry_test_unknown(test)
 
+    def take(self, state: _State) -> tuple[Step, ...]:
+        """The rule's next entry, used up."""
+        steps = state.take()
+        if state.exhausted:
+            self._let_go(state)
+        return steps
+
     def note(self, state: _State, step: Step, target: Target, index: int | None = None) -> None:
         """Puts a strike into the rule's report."""
         state.struck += 1
@@ -649,11 +675,16 @@ class _ImageFault:
         return errors.by_rule(code_of(self._step.code), _filled(self._step.message, self._target))
 
     def _taken(self, index: int) -> ImageError | None:
-        for step in self._state.take():
+        for step in self._faults.take(self._state):
             if isinstance(step, ImageError):
                 self._faults.note(self._state, step, self._target, index)
                 return step
         return None
+
+
+def _asks(headers: Mapping[str, str]) -> bool:
+    """Whether a call asks for a fault."""
+    return RULE in headers or RETRY_TEST in headers or INSTRUCTIONS in headers or OLD_INSTRUCTIONS in headers
 
 
 def _is_later(image: Images, target: Target) -> bool:
