@@ -237,6 +237,8 @@ async def test_rules_that_match_one_picture_in_many_ways_come_once(folder: Folde
         "mimeType": "image/png",
     }
     assert await matches(folder, everything, PNG, "gs://b/x.png")
+    beyond = {"hash": f"{likeness.perceptual_hash(Picture(PNG)) ^ 0b11:016x}", "distance": 1}
+    assert not await matches(folder, everything | {"looksLike": beyond}, PNG, "gs://b/x.png"), "a bit more than it may differ"
     for key, other in (
         ("uri", "gs://c/*"),
         ("pixels", "0" * 64),
