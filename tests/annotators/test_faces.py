@@ -124,6 +124,14 @@ def test_blur_and_darkness_are_likelihoods() -> None:
     assert dark[-1] >= Likelihood.LIKELY
 
 
+@pytest.mark.parametrize("conditions", [{"light": 0.25}, {"noise": 8}, {"light": 0.4, "noise": 2}])
+def test_eyes_in_bad_conditions(conditions: dict[str, float]) -> None:
+    """In dim light and in grain the eyes are found, too."""
+    places = at(one(portrait(**conditions)))
+    assert places[Kind.LEFT_EYE] == pytest.approx((92, 116), abs=8)
+    assert places[Kind.RIGHT_EYE] == pytest.approx((148, 116), abs=8)
+
+
 def negatives() -> dict[str, Image.Image]:
     chance = np.random.default_rng(1)
     board = (np.indices((8, 8)).sum(0) % 2 * 255).astype(np.uint8)

@@ -107,8 +107,11 @@ class Cascades(Finder):
 
     def eyes(self, patch: Grey) -> tuple[Point, Point] | None:
         """The eyes in a square patch of a face, the viewer's left one first, as shares of its sides; None unless there is a pair."""
-        side = patch.shape[0]
-        upper = patch[: round(side * EYES_HEIGHT)]
+        upper = patch[: round(patch.shape[0] * EYES_HEIGHT)]
+        return self._pair(opencv().equalizeHist(upper)) or self._pair(upper)  # the one for dim faces, the other for grainy ones
+
+    def _pair(self, upper: Grey) -> tuple[Point, Point] | None:
+        side = upper.shape[1]
         boxes, hits = self._cascade(EYE_CASCADE).detectMultiScale2(upper, 1.05, NEIGHBOURS_MIN, minSize=(side // 8, side // 8))
         seen = [((x + width / 2) / side, (y + height / 2) / side, hit) for (x, y, width, height), hit in zip(boxes, hits, strict=True)]
         pairs = [
