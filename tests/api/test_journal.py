@@ -56,6 +56,18 @@ async def test_a_large_picture(api: Api, emulator: Emulator) -> None:
     assert [one["width"] for one in entry["images"]] == [200] * 3
 
 
+async def test_each_picture_by_itself(api: Api, emulator: Emulator) -> None:
+    """What is told stands at its own picture, whoever found it out, pictures by uri and broken ones between them."""
+    pictures = [drawn(1), drawn(2, (300, 200), "BMP"), b"no picture", drawn(3, (90, 30), "PNG")]
+    requests: list[Any] = [{"image": {"content": picture}, "features": [LABELS]} for picture in pictures]
+    requests.insert(1, image("gs://inputs/none.jpg"))
+    await api("BatchAnnotateImages", {"requests": requests})
+    (entry,) = entries(emulator)
+    digests = [hashlib.sha256(picture).hexdigest() for picture in pictures]
+    assert [one.get("sha256") for one in entry["images"]] == [digests[0], None, *digests[1:]]
+    assert [one.get("width") for one in entry["images"]] == [160, None, 300, None, 90]
+
+
 async def test_a_refused_call(api: Api, emulator: Emulator) -> None:
     """Its code and its message, no answer, and nothing to pay."""
     with pytest.raises(Refused):

@@ -33,6 +33,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], Any, str]] = {
     "get": ("google.longrunning.Operations/GetOperation", {"name": NAME}, Operation(name=NAME), f"GET /v1/{NAME}"),
     "short": ("google.longrunning.Operations/GetOperation", {"name": "operations/1"}, Operation(), "GET /v1/operations/1"),
     "cancel": ("google.longrunning.Operations/CancelOperation", {"name": NAME}, Operation(), f"POST /v1/{NAME}:cancel"),
+    "nameless": ("google.longrunning.Operations/GetOperation", {"name": "operations/1/2"}, Operation(), ""),
     "list": (
         "google.longrunning.Operations/ListOperations",
         {"name": "projects/p", "page_size": 3, "filter": "done:true"},
@@ -53,7 +54,14 @@ def archive(*names: str, headers: dict[str, str] | None = None) -> dict[str, Any
     return har.archive(journal, URL)
 
 
-@pytest.mark.parametrize("name", CALLS)
+def test_a_name_that_no_path_takes() -> None:
+    """A gRPC call may say what REST cannot: it stands under its own path."""
+    (entry,) = archive("nameless")["log"]["entries"]
+    assert entry["request"]["url"] == f"{URL}/google.longrunning.Operations/GetOperation"
+    assert json.loads(entry["request"]["postData"]["text"]) == {"name": "operations/1/2"}
+
+
+@pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call[3]])
 def test_the_request_line(name: str) -> None:
     """Verb, path and query are those of the method's REST form, and lead back to the method."""
     (entry,) = archive(name)["log"]["entries"]

@@ -232,6 +232,20 @@ async def test_fixtures_give_the_same_answers(emulator: Emulator, tmp_path: Path
     assert after == before
 
 
+async def test_nothing_found_is_an_answer_too(tmp_path: Path) -> None:
+    """A feature that was asked for and not answered is given as such: nobody behind the fixtures invents one."""
+    async with Emulator(Config(port=0, annotators=())) as emulator:
+        assert await annotate(emulator, CAT, feature="SAFE_SEARCH_DETECTION") == {"responses": [{}]}
+        await annotate(emulator, CAT)
+        exported = await control(emulator, "GET", "journal?format=fixtures")
+    (rule,) = exported["rules"]
+    assert rule["response"] == {"safeSearchAnnotation": {}, "labelAnnotations": []}
+    (tmp_path / "rules.json").write_text(json.dumps(exported))
+    async with Emulator(Config(port=0, fixtures=(tmp_path,), annotators=("fixtures", "synthetic"))) as replaying:
+        assert await annotate(replaying, CAT) == {"responses": [{}]}
+        assert (await annotate(replaying, DOG))["responses"][0]["labelAnnotations"]
+
+
 async def test_the_archive(emulator: Emulator) -> None:
     """HAR is served with the address by which the client came."""
     await seed(emulator)
