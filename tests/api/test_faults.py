@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from transports import Api, Files, Refused, method
 
+from documents import text_pdf
 from pictures import drawn
 from vision_emulator.app import Emulator
 from vision_emulator.contract.messages import BatchAnnotateImagesResponse, ErrorInfo, QuotaFailure, RetryInfo
@@ -108,6 +109,26 @@ async def test_an_image_is_meant_by_its_bytes(api: Api, emulator: Emulator) -> N
     stored = {"requests": [{"image": {"source": {"image_uri": "gs://inputs/0.png"}}, "features": FEATURES}]}
     assert (await api("BatchAnnotateImages", stored)).message.responses[0].error.code == 3
     assert (await api("BatchAnnotateImages", stored)).message.responses[0].error.code == 0
+
+
+async def test_pages_are_meant_by_their_place_or_their_file(api: Api, emulator: Emulator) -> None:
+    """In files an index is the page's place in the answer, and a URI the file's; the other pages are answered."""
+    await (await emulator.storage.bucket("inputs")).write("three.pdf", text_pdf(3), "application/pdf")
+    config = {"gcs_source": {"uri": "gs://inputs/three.pdf"}, "mime_type": "application/pdf"}
+    request = {"requests": [{"input_config": config, "features": [{"type": "DOCUMENT_TEXT_DETECTION"}]}]}
+    step = {"fault": "image_error", "code": "DEADLINE_EXCEEDED", "message": "Error reading file."}
+    by_place = add(emulator, step, image={"index": [0, 2]})
+    add(emulator, step, image={"uri": "gs://inputs/t*.pdf"})
+    codes = []
+    for _ in range(3):
+        (file,) = (await api("BatchAnnotateFiles", request)).message.responses
+        codes.append([page.error.code for page in file.responses])
+        assert [page.context.page_number for page in file.responses] == [1, 2, 3]
+    assert codes == [[4, 4, 4], [0, 0, 0], [0, 0, 0]]
+    assert emulator.vision.faults.report(by_place).struck == 1
+    add(emulator, step, image={"index": 1})
+    (file,) = (await api("BatchAnnotateFiles", request)).message.responses
+    assert [page.error.code for page in file.responses] == [0, 4, 0]
 
 
 async def ended(api: Api, request: dict[str, Any]) -> Any:
