@@ -124,6 +124,9 @@ class Buckets:
         except VisionError as broken:
             log.debug("%s is no picture to compare with: %s", held.uri, broken.message)
             return _Known(held), None
+        except Exception:  # a stored picture that trips a library is no error of the one asked about
+            log.warning("%s is left out of web detection", held.uri, exc_info=True)
+            return _Known(held), None
         return _Known(held, picture.sha256, found), look
 
     def _keep(self, known: _Known, look: Look | None) -> None:
