@@ -59,7 +59,7 @@ def test_every_option_is_reachable_by_flag_variable_and_key(tmp_path: Path) -> N
     for option in OPTIONS.values():
         text = special.get(option.name, values[option.kind])
         flags = vars(parser.parse_args([option.flag] if option.kind is bool else [option.flag, text]))
-        beside = {"tls_cert": "abc"} if option.name == "tls_key" else {}  # a key alone means nothing
+        beside: dict[str, Any] = {"tls_cert": "abc"} if option.name == "tls_key" else {}  # a key alone means nothing
         by_flag = getattr(loaded(tmp_path, flags=flags, **beside).config, option.name)
         by_variable = getattr(loaded(tmp_path, environ={option.variable: text}, **beside).config, option.name)
         assert by_flag == by_variable != (None if option.kind is bool else option.default)

@@ -119,8 +119,9 @@ def test_two_of_one_name_are_refused(module: str) -> None:
     ("tables", "said"),
     [
         ({"shad": {"word": 1}}, "settings.shad: no annotator of this name is asked; did you mean shade?"),
-        ({"http": {"url": "x"}}, "settings.http: no annotator of this name is asked; there are plain, shade"),
+        ({"http": {"url": "x"}}, "settings.http: no annotator of this name is asked; there are fixtures, plain, shade"),
         ({"shade": {"wrd": 1}}, "settings.shade.wrd is no setting; did you mean word?"),
+        ({"fixtures": {"folder": "x"}}, "settings.fixtures.folder is no setting; there are none"),
         ({"shade": {"xyzzy": 1}}, "settings.shade.xyzzy is no setting; there are depth, word"),
         ({"shade": {"depth": -1}}, "settings.shade: depth: -1 is below the ground; use 0 or more"),
     ],
@@ -128,7 +129,7 @@ def test_two_of_one_name_are_refused(module: str) -> None:
 def test_a_setting_that_means_nothing_is_refused(module: str, tables: Any, said: str) -> None:
     """Nothing that was said is silently ignored: an unknown table, an unknown key, a value the annotator cannot use."""
     with pytest.raises(SettingsError) as caught:
-        load([f"{module}:Shade", f"{module}:Plain"], Settings(), tables)
+        load([f"{module}:Shade", f"{module}:Plain", "fixtures"], Settings(), tables)
     assert str(caught.value) == said
 
 

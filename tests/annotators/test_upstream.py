@@ -14,12 +14,19 @@ import pytest
 
 from documents import text_pdf
 from pictures import drawn
-from vision_emulator.annotators import Settings, SettingsError, load
+from vision_emulator.annotators import Picture, Settings, SettingsError, load
 from vision_emulator.annotators.upstream import Upstream
 from vision_emulator.annotators.upstream.differences import found
+from vision_emulator.annotators.upstream.recordings import Recordings
 from vision_emulator.app import Emulator, core
 from vision_emulator.config import Config
-from vision_emulator.contract.messages import AnnotateImageResponse, BatchAnnotateFilesRequest, BatchAnnotateImagesRequest
+from vision_emulator.contract.messages import (
+    AnnotateImageResponse,
+    BatchAnnotateFilesRequest,
+    BatchAnnotateImagesRequest,
+    Feature,
+    ImageContext,
+)
 from vision_emulator.contract.methods import METHODS, Call
 from vision_emulator.control.clock import Chance, SystemClock
 from wire import ask, eventually
@@ -218,6 +225,42 @@ async def test_two_who_ask_the_same_at_once_ask_once(tmp_path: Path) -> None:
         assert there.calls == 1
     assert len({response.SerializeToString(deterministic=True) for response in responses}) == 1
     assert [path.name for path in folder.rglob("*.*")] == ["LABEL_DETECTION.json"]
+
+
+async def test_many_write_one_recording_and_readers_see_it_whole(tmp_path: Path) -> None:
+    """Recorders that share a folder, in one process or several, never leave or show half a file."""
+    picture, feature, context = Picture(drawn()), Feature(type=Feature.LABEL_DETECTION), ImageContext()
+    answers = [AnnotateImageResponse(label_annotations=[{"description": name * 2000}] * 200) for name in "ab"]
+    recordings = [Recordings(tmp_path, None) for _ in answers]
+    for recorder, answer in zip(recordings, answers, strict=True):
+        await recorder.write(picture, [feature], context, answer, "http://a")
+
+    async def write(recorder: Recordings, answer: AnnotateImageResponse) -> None:
+        for _ in range(20):
+            await recorder.write(picture, [feature], context, answer, "http://a")
+
+    async with asyncio.TaskGroup() as tasks:
+        writers = [tasks.create_task(write(*each)) for each in zip(recordings, answers, strict=True)]
+        while not all(writer.done() for writer in writers):
+            assert await recordings[0].read(picture, [feature], context) in answers
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["LABEL_DETECTION.json"]
+
+
+async def test_a_large_picture_is_hashed_off_the_loop(tmp_path: Path) -> None:
+    """Others are answered while twenty megabytes are hashed; the recording is found all the same."""
+    folder = str(tmp_path / "recordings")
+    large = {"content": drawn() + bytes(4_000_000)}
+    async with other(tmp_path) as there:
+        recorded = await annotated(LABELS, settings={"mode": "record", "endpoint": there.endpoints["grpc"], "folder": folder}, image=large)
+    assert await annotated(LABELS, settings={"folder": folder}, image=large) == recorded
+    upstream = Upstream(Settings(table={"folder": folder}))
+    picture = Picture(large["content"])
+    work = upstream.prepare(picture)
+    assert work is not None
+    assert "sha256" not in vars(picture)
+    await work
+    assert "sha256" in vars(picture)
+    assert upstream.prepare(Picture(drawn())) is None
 
 
 # ---- the upstream and its credentials ----

@@ -39,6 +39,7 @@ class Synthetic(Annotator):
     name: ClassVar[str] = "synthetic"
     trusted: ClassVar[bool] = True
     timed: ClassVar[bool] = False
+    settings_known: ClassVar[frozenset[str] | None] = frozenset()
 
     def __init__(self, seed: int = 0, threads: Executor | None = None) -> None:
         """``seed`` picks one of many worlds; pixels are decoded in ``threads``, by default the event loop's own."""
