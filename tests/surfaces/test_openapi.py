@@ -15,6 +15,7 @@ from vision_emulator.surfaces.control.openapi import document
 from vision_emulator.surfaces.control.route import Route
 from wire import ask
 
+NOT_WITHOUT = ("/_emulator/v1/upstream/differences",)  # refused where nothing is configured to be compared
 LABELS = b'{"requests": [{"image": {"source": {"imageUri": "gs://inputs/none.jpg"}}, "features": [{"type": "LABEL_DETECTION"}]}]}'
 BATCH = LABELS[:-1] + b', "outputConfig": {"gcsDestination": {"uri": "gs://results/run/"}}}'
 
@@ -56,7 +57,7 @@ async def test_every_get_is_answered_as_described(emulator: Emulator) -> None:
         if "get" not in verbs:
             continue
         content = verbs["get"]["responses"]["200"]["content"]
-        if "text/event-stream" in content:
+        if "text/event-stream" in content or path in NOT_WITHOUT:
             continue
         values["id"] = next((id_ for name, id_ in ids.items() if f"/{name}/" in path), "")
         reply = await ask(emulator, "GET", re.sub(r"\{(\w+)\}", lambda found: values[found[1]], path))
