@@ -12,7 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).parents[1]
 sys.path[:0] = [path for path in (str(FOLDER), str(FOLDER / "clients")) if path not in sys.path]
@@ -39,8 +39,25 @@ METHOD = METHODS["/google.cloud.vision.v1.ImageAnnotator/BatchAnnotateImages"]
 # ---- speed ----
 
 
-def bare(images: list[Any]) -> float:
-    """Seconds in which tesserocr reads the decoded pages, an engine in each of as many threads as there are cores."""
+class Spent(NamedTuple):
+    """Seconds by the clock, and of all cores together."""
+
+    clock: float
+    cores: float
+
+    @classmethod
+    def since(cls, start: Spent) -> Spent:
+        """From then until now."""
+        return cls(time.perf_counter() - start.clock, time.process_time() - start.cores)
+
+    @classmethod
+    def now(cls) -> Spent:
+        """Where both stand."""
+        return cls(time.perf_counter(), time.process_time())
+
+
+def bare(images: list[Any]) -> Spent:
+    """Time in which tesserocr reads the decoded pages, an engine in each of as many threads as there are cores."""
     engines = [
         tesserocr.PyTessBaseAPI(path=f"{tessdata()}/", lang="eng", psm=tesserocr.PSM.AUTO, oem=tesserocr.OEM.LSTM_ONLY)
         for _ in range(CORES)
@@ -53,40 +70,47 @@ def bare(images: list[Any]) -> float:
             engines[turn].GetUTF8Text()
 
     with ThreadPoolExecutor(CORES) as threads:
-        start = time.perf_counter()
+        start = Spent.now()
         list(threads.map(read, range(CORES)))
-        seconds = time.perf_counter() - start
+        spent = Spent.since(start)
     for engine in engines:
         engine.End()
-    return seconds
+    return spent
 
 
-async def emulated(api: Vision, images: list[Any], turn: int) -> float:
-    """Seconds in which the emulator reads the pages, each a little greyer in every turn: what it has read it remembers."""
+async def emulated(api: Vision, images: list[Any], turn: int) -> Spent:
+    """Time in which the emulator reads the pages, each a little greyer in every turn: what it has read it remembers."""
     files = [pages.encoded(image.point(lambda value: max(0, value - turn)), "PNG", compress_level=1) for image in images]
     features = [{"type": Feature.DOCUMENT_TEXT_DETECTION}]
     request = BatchAnnotateImagesRequest(requests=[{"image": {"content": data}, "features": features} for data in files])
-    start = time.perf_counter()
+    start = Spent.now()
     answer: Any = await api.call(Call(METHOD, request, {}))
-    seconds = time.perf_counter() - start
+    spent = Spent.since(start)
     assert all(response.full_text_annotation.text for response in answer.responses)
-    return seconds
+    return spent
 
 
-async def measure() -> float:
-    """How many pages the emulator reads while bare tesserocr reads one."""
+async def measure() -> tuple[float, float]:
+    """How many pages the emulator reads while bare tesserocr reads one: in the same time, and for the same work of the cores."""
     images = [
         pages.page((f"Page {number} of {PAGES}.", *pages.PARAGRAPHS, *pages.PARAGRAPHS, *pages.PARAGRAPHS[2:])) for number in range(PAGES)
     ]
     async with core(Config(settings={"local": {"parts": ["ocr"]}}), SystemClock(), Chance()) as made:
         await emulated(made.vision, images, ROUNDS)  # engines made, libraries loaded
-        ratios = [bare(images) / await emulated(made.vision, images, turn) for turn in range(ROUNDS)]  # in turns, each beside its yardstick
-    return statistics.median(ratios)
+        rounds = [
+            (bare(images), await emulated(made.vision, images, turn)) for turn in range(ROUNDS)
+        ]  # in turns, each beside its yardstick
+    clock = statistics.median(yardstick.clock / spent.clock for yardstick, spent in rounds)
+    return clock, statistics.median(yardstick.cores / spent.cores for yardstick, spent in rounds)
 
 
 def rows() -> list[tuple[str, float, float]]:
     """Rows of (what, ratio, aim), for the table of ``make bench``."""
-    return [("DOCUMENT_TEXT of A4 pages at 200 dpi, pages per second", asyncio.run(measure()), 0.9)]
+    clock, cores = asyncio.run(measure())
+    return [
+        ("DOCUMENT_TEXT of A4 pages at 200 dpi, pages per second", clock, 0.9),
+        ("DOCUMENT_TEXT of A4 pages at 200 dpi, pages per second of a core's work", cores, 0.9),
+    ]
 
 
 # ---- words ----
@@ -122,4 +146,4 @@ if __name__ == "__main__":
         print("\n".join(word_errors()))
     else:
         for what, ratio, aim in rows():
-            print(f"{what:60} {YARDSTICK:45} {ratio:8.2f}   ≥ {aim}")
+            print(f"{what:75} {YARDSTICK:45} {ratio:8.2f}   ≥ {aim}")

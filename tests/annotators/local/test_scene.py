@@ -104,8 +104,8 @@ def test_lines_below_each_other_are_a_block() -> None:
 
 
 def test_columns_are_blocks_from_left_to_right() -> None:
-    """Under a heading that spans them."""
-    columns = [line(f"{side}{row}", x, 50 + 26 * row) for row in range(3) for side, x in (("l", 0), ("r", 300))]
+    """Under a heading that spans them, though the right one begins higher."""
+    columns = [line(f"{side}{row}", x, y + 26 * row) for row in range(3) for side, x, y in (("l", 0, 60), ("r", 300, 50))]
     assert spelled(laid_out([*columns, line("a heading over both", 0, 0)])) == ["a heading over both", "l0/l1/l2", "r0/r1/r2"]
 
 

@@ -46,8 +46,10 @@ def test_a_frame_leads_back_from_a_turned_page(quarters: int) -> None:
     dotted = Image.new("L", (5, 3))
     dotted.putpixel((4, 1), 255)
     turn = Turn(dotted, UPRIGHT).by_quarters(quarters)
+    assert turn.grey.size == ((3, 5) if quarters % 2 else (5, 3))
     (found,) = [(x, y) for x in range(turn.grey.width) for y in range(turn.grey.height) if turn.grey.getpixel((x, y))]
     assert turn.frame.at(*found) == (4, 1)
+    assert found == [(4, 1), (1, 0), (0, 1), (1, 4)][quarters % 4]
 
 
 def test_turns_add_up() -> None:
