@@ -188,6 +188,16 @@ def test_no_secret_is_kept() -> None:
     assert plain["headers"]["referer"] == "https://example.com/page?key=(hidden)&x=1&access_token=(hidden)#top"
 
 
+def test_signatures_of_images_are_secrets() -> None:
+    """An image's URL is told without what signs it, and the caller's message stays as it was."""
+    url = "https://storage.googleapis.com/b/o.jpg?X-Goog-Date=1&X-Goog-Signature=SECRET&x=2"
+    request = ANNOTATE.request(requests=[{"image": {"source": {"image_uri": url}}, "features": [{"type": 4}]}])
+    plain = noted(Call(ANNOTATE, request, {})).plain()
+    hidden = url.replace("SECRET", "(hidden)")
+    assert plain["images"][0]["uri"] == plain["request"]["requests"][0]["image"]["source"]["imageUri"] == hidden
+    assert request.requests[0].image.source.image_uri == url
+
+
 @pytest.mark.parametrize(
     ("metadata", "kind"),
     [

@@ -30,7 +30,9 @@ ANNOTATORS: Final = "x-vision-emulator-annotators"  # says in answers who annota
 HIDDEN: Final = "(hidden)"  # stands for every secret
 _CLIENT: Final = "x-goog-api-client"  # gl-python/3.11.2 grpc/1.60.0 gax/2.11.0 gapic/3.7.2
 _SECRET_HEADERS: Final = re.compile(r"auth|token|key\b|cookie|secret|password|credential|signature", re.IGNORECASE)
-_SECRET_PARAMETERS: Final = re.compile(r"(?<=[?&])((?:key|access_token|oauth_token|token|sig|X-Goog-Signature)=)[^&#\s]*", re.IGNORECASE)
+_SECRET_PARAMETERS: Final = re.compile(
+    r"(?<=[?&])((?:key|access_token|oauth_token|token|sig|(?:X-Goog-|X-Amz-)?Signature|X-Amz-Security-Token)=)[^&#\s]*", re.IGNORECASE
+)  # of URLs, those that sign them among them
 _ENTRY_BYTES: Final = 1024  # what an entry takes beside its messages and headers
 _IMAGE_ANSWER_BYTES: Final = 2048  # what the answer to one image takes, about, its text not counted
 _CHARACTER_BYTES: Final = 70  # what a read character takes in an answer with its symbol, box and confidence; measured
@@ -100,6 +102,7 @@ class Entry:
         """The entry as JSON: its code by name ("OK", "NOT_FOUND", null while it is being answered), request and answer decoded."""
         kept, answer = self.kept(), self.answer
         request = codec.to_json(kept.message)
+        _clean_uris(request)
         for index, content in kept.contents.items():
             element = request["requests"][index]
             element.setdefault("image" if self.content_holder == "image" else "inputConfig", {})["content"] = content
@@ -110,7 +113,7 @@ class Entry:
             "transport": self.transport,
             "project": self.project,
             "code": None if self.code is None else self.code.name,
-            "message": self.message,
+            "message": _cleaned(self.message),
             "seconds": self.seconds,
             "deadline": self.deadline_seconds,
             "userAgent": self.metadata.get("user-agent", ""),
@@ -414,7 +417,20 @@ def credentials(metadata: Mapping[str, str]) -> str:
 
 def shown(name: str, value: str) -> str:
     """A header's value as it may be shown: secrets are hidden, and so are those in the queries of URLs."""
-    return HIDDEN if _SECRET_HEADERS.search(name) else _SECRET_PARAMETERS.sub(rf"\1{HIDDEN}", value)
+    return HIDDEN if _SECRET_HEADERS.search(name) else _cleaned(value)
+
+
+def _cleaned(text: str) -> str:
+    """A text with the secrets hidden that stand in the queries of URLs."""
+    return _SECRET_PARAMETERS.sub(rf"\1{HIDDEN}", text) if "=" in text else text
+
+
+def _clean_uris(request: Mapping[str, Any]) -> None:
+    """Hides the signatures of the images' URLs."""
+    for element in request.get("requests", ()):
+        source = element.get("image", {}).get("source", {}) if isinstance(element, dict) else {}
+        for name, uri in source.items():
+            source[name] = _cleaned(uri)
 
 
 def _counts(text: str) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from vision_emulator.annotators import FIELDS_OF_FEATURE
 from vision_emulator.contract.errors import Code
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature
+from vision_emulator.control.journal import HIDDEN
 
 _JSON_NAMES: Final = {field.name: field.json_name for field in AnnotateImageResponse.DESCRIPTOR.fields}
 _FIELDS: Final = {Feature.Type.Name(feature): [_JSON_NAMES[name] for name in fields] for feature, fields in FIELDS_OF_FEATURE.items()}
@@ -33,7 +34,7 @@ def _rules(entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], dict[str
     for image, response in zip(entry["images"], answer.get("responses", ()), strict=False):  # a field mask may have cut the answer
         key = "sha256" if "sha256" in image else "uri"
         value = image.get(key, "")
-        if not value or "*" in value:  # which a rule would take for a pattern
+        if not value or "*" in value or HIDDEN in value:  # none, what a rule would take for a pattern, or not what was said
             continue
         rule: dict[str, Any] = {"match": {key: value}}
         if "error" in response:
