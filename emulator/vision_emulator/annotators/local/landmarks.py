@@ -142,9 +142,8 @@ def _degrees(parts: Sequence[Any], side: Any, negative: str) -> float:
 def metres(one: Place, other: Place) -> float:
     """The distance of two places along the globe."""
     up, across = math.radians(other.latitude - one.latitude), math.radians(other.longitude - one.longitude)
-    chord = (
-        math.sin(up / 2) ** 2 + math.cos(math.radians(one.latitude)) * math.cos(math.radians(other.latitude)) * math.sin(across / 2) ** 2
-    )
+    shrinking = math.cos(math.radians(one.latitude)) * math.cos(math.radians(other.latitude))  # of degrees of longitude, off the equator
+    chord = math.sin(up / 2) ** 2 + shrinking * math.sin(across / 2) ** 2
     return 2 * EARTH_RADIUS * math.asin(math.sqrt(min(chord, 1.0)))
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +88,8 @@ def _images(setting: str, folder: Path) -> dict[str, list[Path]]:
 
 
 def _rows(setting: str, table: Path, columns: Sequence[str]) -> list[Entry]:
+    import csv
+
     entries: dict[str, Entry] = {}
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
