@@ -105,7 +105,7 @@ def _storage(config: Config, clock: Clock) -> Storage:
     if config.storage is not None:
         from vision_emulator.storage.remote import RemoteStorage
 
-        return RemoteStorage(config.storage, clock)
+        return RemoteStorage(config.storage, Clock())  # its retries wait for another machine, not for a test
     if config.buckets is not None:
         return DirectoryStorage(config.buckets, clock, config.bucket, auto_create=config.auto_create_buckets)
     return MemoryStorage(clock, config.bucket, auto_create=config.auto_create_buckets)

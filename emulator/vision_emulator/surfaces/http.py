@@ -67,7 +67,8 @@ async def damaged(request: web.BaseRequest, whole: web.Response, damage: Damage)
         whole.body = damage.body(content)
         return whole
     transport = request.transport
-    assert transport is not None
+    if transport is None:  # the client has hung up already
+        return whole
     if damage.kind == "drop":
         answer = web.StreamResponse(status=whole.status, headers=whole.headers)
         answer.content_length = len(content)
