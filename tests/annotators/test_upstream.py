@@ -452,6 +452,20 @@ async def test_diff_answers_from_here_and_tells_what_the_upstream_answers(tmp_pa
         assert (await ask(here, "GET", "/_emulator/v1/upstream/differences")).json["differences"] == []
 
 
+async def test_diff_leaves_the_clients_answer_alone(tmp_path: Path) -> None:
+    """What is compared is a copy: a batch goes on writing into its responses, and they keep what is no part of the comparison."""
+    async with other(tmp_path) as there, AsyncExitStack() as stack:
+        table = {"mode": "diff", "endpoint": there.endpoints["http"]}
+        upstream = await stack.enter_async_context(Upstream(Settings(table=table)))
+        response = AnnotateImageResponse(label_annotations=[{"description": "Dog"}], context={"uri": "gs://photos/dog.png"})
+        upstream.witness(Picture(drawn()), [Feature(type=Feature.LABEL_DETECTION)], ImageContext(), response)
+        response.label_annotations[0].description = "Cow"
+        await eventually(lambda: upstream.differences.different == 1)
+    assert response.context.uri == "gs://photos/dog.png"
+    assert upstream.differences.kept[0].fields[-1].field == "labelAnnotations[Mammal]"
+    assert upstream.differences.kept[0].fields[0].here == '{"description":"Dog"}'
+
+
 async def test_diff_bounds_what_it_asks() -> None:
     """With an upstream that does not answer, so many questions wait and no more; the clients do not notice, nor does the end."""
     accepted = asyncio.Event()
