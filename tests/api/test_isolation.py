@@ -132,6 +132,16 @@ async def test_whose_call_it_is(api: Api, emulator: Emulator, metadata: dict[str
     assert emulator.vision.usage.bill(emulator.vision.usage.month, project)["units"] == 1
 
 
+async def test_a_poll_is_its_operations_projects(api: Api, emulator: Emulator) -> None:
+    """Who polls by the short name and names no project asks about the project whose operation it is."""
+    request = batch([image("gs://inputs/none.jpg")]) | {"parent": "projects/p/locations/eu"}
+    name = (await api("AsyncBatchAnnotateImages", request)).message.name
+    await api("GetOperation", {"name": f"operations/{name.rpartition('/')[2]}"})
+    with pytest.raises(Refused):
+        await api("GetOperation", {"name": "operations/0000000000000000"})
+    assert [entry.project for entry in emulator.vision.journal] == ["p", "p", "vision-emulator"]
+
+
 async def test_the_real_quota() -> None:
     """With ``quota=1800``, the documented number, the 1801st call of a minute fails as the real one does, and the next minute is new."""
     clock = ManualClock(1_750_000_020.0)

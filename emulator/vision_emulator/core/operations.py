@@ -286,6 +286,11 @@ class Operations:
         """Lets clients see the result of an operation as soon as there is one, whatever its pace."""
         self.find(name).revealed.set()
 
+    def owner(self, name: str) -> str:
+        """Whose operation it is, whichever form of its name is said; "" when there is none."""
+        record = self._records.get(name.rpartition("/")[2])
+        return record.project if record else ""
+
     def find(self, name: str) -> Record:
         """The record behind any of the four forms of a name; VisionError when the name is malformed or unknown."""
         parts = _NAME.fullmatch(name)

@@ -98,6 +98,8 @@ class Vision:
         out of it.
         """
         with self.journal.entry(call) as entry:
+            if call.method.service == "Operations" and not call.project:
+                entry.project = self.operations.owner(call.request.name) or entry.project
             try:
                 if self.faults.concern(call.metadata):
                     await self._strike(call, entry.number)
