@@ -276,6 +276,20 @@ async def test_delays_are_on_the_clock(faults: Faults, clock: ManualClock, delay
     assert (await waiting) == Hurt()
 
 
+async def test_a_reset_ends_what_is_held(faults: Faults) -> None:
+    """A call that is still delayed when its project is reset does nothing any more: it would befall the next test."""
+    faults.add(rule({"fault": "delay", "seconds": 3600}, times=None))
+    mine, other = (asyncio.get_running_loop().create_task(strike(faults, call(x_goog_user_project=name))) for name in ("mine", "other"))
+    await _turns()
+    faults.reset("mine")
+    with pytest.raises(VisionError, match="were reset"):
+        await mine
+    assert not other.done()
+    other.cancel()
+    await asyncio.wait((other,))
+    assert faults._held == {}
+
+
 async def test_steps_in_a_list_befall_one_call(faults: Faults, clock: ManualClock) -> None:
     """A list inside the script is one entry: here a refusal that takes its time."""
     faults.add(rule([{"fault": "delay", "seconds": 5}, REJECT]))

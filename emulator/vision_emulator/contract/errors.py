@@ -587,6 +587,11 @@ def connection_broken() -> VisionError:
     return VisionError(Code.UNAVAILABLE, "Connection reset by peer")
 
 
+def held_too_long() -> VisionError:
+    """A call that a fault rule was still holding when the rules were reset. Wording ours."""
+    return VisionError(Code.UNAVAILABLE, "The fault rules were reset while one of them was holding this call.")
+
+
 def rule_unknown(rule_id: str, near: str) -> VisionError:
     """A call that asks for a fault rule which is none. Wording ours."""
     hint = f"; did you mean {near}?" if near else "; POST /_emulator/v1/faults makes one."

@@ -7,6 +7,7 @@ the rules; delays add up. What was struck when is kept for the rule's report, so
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections import deque
@@ -478,6 +479,7 @@ class Faults:
         self._states: dict[str, _State] = {}
         self._live: dict[str, list[_State]] = {}  # by method, those that can still strike
         self._next_expiry = math.inf
+        self._held: dict[asyncio.Task[None], str] = {}  # calls that are being delayed, with their projects
 
     def concern(self, headers: Mapping[str, str]) -> bool:
         """Whether rules have anything to do with a call: there are some, or it asks for some."""
@@ -525,7 +527,11 @@ class Faults:
         self._let_go(state)
 
     def reset(self, project: str = "") -> None:
-        """Takes away all rules, or those of a project."""
+        """Takes away all rules, or those of a project, and refuses the calls that they are holding: their test is over."""
+        for sleep, whose in list(self._held.items()):
+            if project in ("", whose):
+                del self._held[sleep]
+                sleep.cancel()
         for state in list(self._states.values()):
             if project in ("", state.project):
                 self.remove(state.id)
@@ -580,10 +586,22 @@ class Faults:
             if state is not None and isinstance(step, ImageError | Pass):
                 hurt.images.append(_ImageFault(self, state, target, step))
             elif isinstance(step, Delay):
-                await self._clock.sleep(step.draw(state.chance if state else self._chance))
+                await self._hold(step.draw(state.chance if state else self._chance), target.project)
             else:
                 _befall(hurt, step, target)
         return hurt
+
+    async def _hold(self, seconds: float, project: str) -> None:
+        """Waits on the emulator's clock; VisionError when the rules are reset meanwhile."""
+        sleep = asyncio.get_running_loop().create_task(self._clock.sleep(seconds))
+        self._held[sleep] = project
+        try:
+            await asyncio.wait((sleep,))
+        finally:
+            sleep.cancel()
+            let_go = self._held.pop(sleep, None) is None
+        if let_go:
+            raise errors.held_too_long()
 
     def _from_rules(self, target: Target) -> list[tuple[_State | None, Step]]:
         """The steps that the rules have for a call, used up before anybody waits, so that calls in parallel share none."""
