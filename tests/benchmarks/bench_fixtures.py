@@ -1,6 +1,6 @@
 """One picture's answer among 100,000 rules: found by its uri, its bytes, or a pattern.
 
-Run: ``python tests/benchmarks/bench_fixtures.py``. A look-up is what the core does: ask whether the feature is claimed, then for the answer.
+Run: ``python tests/benchmarks/bench_fixtures.py``. A look-up is what the core does: ask what is claimed, then for the answer.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def rows() -> list[tuple[str, str, float, str]]:
         ("by the start of the uri", lambda n: {"uri": f"gs://pets/{n:06}/*"}, lambda n: Picture(b"", f"gs://pets/{n:06}/cat.jpg")),
         ("by the inside of the uri", lambda n: {"uri": f"gs://*/{n:06}/*.jpg"}, lambda n: Picture(b"", f"gs://pets/{n:06}/cat.jpg")),
     ]
-    return [(f"µs a look-up among 100,000 rules, {how}", "no yardstick", among(matches, picture), "≤ 50") for how, matches, picture in kinds]
+    return [
+        (f"µs a look-up among 100,000 rules, {how}", "no yardstick", among(matches, picture), "≤ 50") for how, matches, picture in kinds
+    ]
 
 
 if __name__ == "__main__":
