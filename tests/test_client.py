@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from pictures import drawn
 from vision_emulator import Config, Control, ControlError, RemoteEmulator, VisionEmulator
+from vision_emulator.contract.limits import JOURNAL_LISTED_MAX
 
 SECONDS_MAX = 60
 
@@ -80,6 +82,13 @@ def test_long_listings_are_whole(emulator: VisionEmulator) -> None:
     for number in range(1003):
         emulator.buckets.write(f"gs://inputs/{number:04}", b"")
     assert len(emulator.buckets.objects("gs://inputs")) == 1003
+    connection = http.client.HTTPConnection(emulator.address)
+    for _ in range(JOURNAL_LISTED_MAX + 2):
+        connection.request("GET", "/v1/operations")
+        connection.getresponse().read()
+    connection.close()
+    numbers = [entry["number"] for entry in emulator.journal.entries()]
+    assert numbers == list(range(1, JOURNAL_LISTED_MAX + 3))
 
 
 @pytest.mark.parametrize("uri", ["inputs/a", "gs://", "gs:///a", "http://inputs/a"])

@@ -154,7 +154,7 @@ class Journal:
         while left:
             answer = self._wire.scoped("GET", "/v1/journal", since=since, **filters)
             found += answer["entries"]
-            left = answer.get("left", 0)
+            left = answer.get("left", 0) if answer["entries"] else 0
             since = found[-1]["number"] if found else since
         return found
 
