@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from itertools import pairwise
-from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
 from vision_emulator.annotators import Picture, Settings
@@ -145,9 +144,9 @@ def _lines(pixels: npt.NDArray[np.uint8]) -> list[SceneLine]:
     import numpy as np
 
     lines = _recognized(pixels)
-    if lines and fmean(line.confidence for line in lines) < SURE:
+    if lines and _mean(line.confidence for line in lines) < SURE:
         again = _recognized(np.ascontiguousarray(pixels[::-1, ::-1]))
-        if again and fmean(line.confidence for line in again) > fmean(line.confidence for line in lines):
+        if again and _mean(line.confidence for line in again) > _mean(line.confidence for line in lines):
             height, width = pixels.shape[:2]
             return [_over(line, width, height) for line in again]
     return lines
@@ -188,9 +187,20 @@ def _degrees(words: Sequence[Sequence[Letter]]) -> float:
     return math.degrees(math.atan2(end[1] - start[1], end[0] - start[0]))
 
 
+def _mean(values: Iterable[float]) -> float:
+    known = list(values)
+    return math.fsum(known) / len(known)
+
+
+def _middle(values: Iterable[float]) -> float:
+    """The one with as many below as above it. Not the module statistics: that loads a dozen others at every start."""
+    known = sorted(values)
+    return known[len(known) // 2]
+
+
 def _centre(corners: Iterable[Point]) -> Point:
     xs, ys = zip(*corners, strict=True)
-    return fmean(xs), fmean(ys)
+    return _mean(xs), _mean(ys)
 
 
 def _over(line: SceneLine, width: int, height: int) -> SceneLine:
@@ -224,7 +234,7 @@ def laid_out(lines: Sequence[SceneLine]) -> list[SceneBlock]:
         degrees = left[0].degrees
         alike = [line for line in left if abs((line.degrees - degrees + 180) % 360 - 180) <= TOGETHER_DEGREES]
         left = [line for line in left if line not in alike]
-        degrees = median(line.degrees for line in alike) if abs(degrees) < 180 - TOGETHER_DEGREES else degrees
+        degrees = _middle(line.degrees for line in alike) if abs(degrees) < 180 - TOGETHER_DEGREES else degrees
         blocks += _blocks(alike, 0.0 if abs(degrees) < LEVEL_DEGREES else degrees)
     return blocks
 
@@ -238,7 +248,7 @@ def _blocks(lines: Sequence[SceneLine], degrees: float) -> list[SceneBlock]:
         joined = [group for group in groups if any(_continues(above.box, row.box) for above in group)]
         groups = [group for group in groups if group not in joined] + [[*(above for group in joined for above in group), row]]
     boxes = {id(group): Box.around(row.box for row in group) for group in groups}
-    ordered = _in_reading_order([(boxes[id(group)], group) for group in groups], median(row.box.height for row in rows))
+    ordered = _in_reading_order([(boxes[id(group)], group) for group in groups], _middle(row.box.height for row in rows))
     return [SceneBlock([[row.words for row in sorted(group, key=lambda row: row.box.top)]], frame) for group in ordered]
 
 
