@@ -54,6 +54,7 @@ from vision_emulator.surfaces.control.route import Route
 from vision_emulator.surfaces.control.server import ServerResource
 from vision_emulator.surfaces.control.upstream import UpstreamResource
 from vision_emulator.surfaces.control.usage import UsageResource
+from vision_emulator.surfaces.dashboard import DashboardSurface
 from vision_emulator.surfaces.gcs import StorageSurface
 from vision_emulator.surfaces.port import BACKLOG, Port
 from vision_emulator.surfaces.proxy import Proxy
@@ -201,6 +202,7 @@ class Emulator:
         buckets = StorageSurface(self.storage, self._chance, self.vision.faults) if isinstance(self.storage, EmbeddedStorage) else None
         retry_tests = RetryTestSurface(RetryTests(self.vision.faults, self._chance), guard)
         accounts = AccountsSurface(self.config.project)
+        dashboard = DashboardSurface()
 
         async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
             path = request.raw_path
@@ -208,6 +210,8 @@ class Emulator:
                 return await accounts.handle(request)
             if rest.claims(path):
                 return await rest.handle(request)
+            if dashboard.claims(request.method, path, request.headers.get("Accept", "")):
+                return await dashboard.handle(request)
             if control.claims(path):
                 return await control.handle(request)
             if retry_tests.claims(path):

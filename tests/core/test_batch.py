@@ -99,7 +99,7 @@ def batch(count: int, size: int, uris: Sequence[str] = ()) -> AsyncBatchAnnotate
 def run(storage: Any, annotator: Annotator, request: AsyncBatchAnnotateImagesRequest) -> Any:
     """The batch as a coroutine."""
     annotation = ImageAnnotation(storage, [annotator])
-    return Batches(annotation, storage, "application/octet-stream").images(request, annotation.reader(CALL), Counter())
+    return Batches(annotation, storage, "application/octet-stream").images(request, annotation.reader(CALL), Counter(), [])
 
 
 async def written(storage: MemoryStorage) -> dict[str, list[Any]]:

@@ -27,7 +27,8 @@ from vision_emulator.contract.messages import (
 from vision_emulator.core import validate
 from vision_emulator.core.annotate import ImageAnnotation, Reader
 from vision_emulator.core.files import FileAnnotation, without_content
-from vision_emulator.storage import AccessDenied, GcsUri, Storage, StorageError
+from vision_emulator.core.operations import Output, shard_name
+from vision_emulator.storage import SCHEME, AccessDenied, GcsUri, Storage, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ class Shard:
         return self.missing == 0
 
     def object_name(self, prefix: str) -> str:
-        """Where it is written: plain concatenation, no slash put in, no zeros (recorded)."""
-        return f"{prefix}output-{self.first}-to-{self.last}.json"
+        """Where it is written."""
+        return shard_name(prefix, self.first, self.last)
 
     def content(self, form: Form) -> bytes:
         """The responses in this form, as one line of JSON."""
@@ -84,9 +85,10 @@ class Batches:
         self._content_type = content_type
 
     async def images(
-        self, request: AsyncBatchAnnotateImagesRequest, reader: Reader, answered_by: Counter[str]
+        self, request: AsyncBatchAnnotateImagesRequest, reader: Reader, answered_by: Counter[str], outputs: list[Output]
     ) -> AsyncBatchAnnotateImagesResponse:
-        """Annotates every image and writes every shard; VisionError when the destination cannot be written."""
+        """Annotates every image and writes every shard, and keeps ``outputs`` up to date; VisionError when the destination cannot be
+        written."""
         images = list(request.requests)
 
         async def look(index: int) -> AnnotateImageResponse:
@@ -97,22 +99,22 @@ class Batches:
         def form(responses: list[AnnotateImageResponse]) -> BatchAnnotateImagesResponse:
             return BatchAnnotateImagesResponse(responses=responses)
 
-        await self._write(request.output_config, len(images), look, form, WINDOW, reader)
+        await self._write(request.output_config, len(images), look, form, WINDOW, reader, outputs)
         return AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
 
     async def files(
-        self, request: AsyncBatchAnnotateFilesRequest, reader: Reader, answered_by: Counter[str]
+        self, request: AsyncBatchAnnotateFilesRequest, reader: Reader, answered_by: Counter[str], outputs: list[Output]
     ) -> AsyncBatchAnnotateFilesResponse:
         """Annotates every page of every file and writes every shard, one file after the other, since a file may have a gigabyte.
 
         VisionError when a destination cannot be written, or a file cannot be read or opened; the files before it have their results.
         """
         for element in request.requests:
-            await self._file(element, reader, answered_by)
+            await self._file(element, reader, answered_by, outputs)
         done = [AsyncAnnotateFileResponse(output_config=element.output_config) for element in request.requests]
         return AsyncBatchAnnotateFilesResponse(responses=done)
 
-    async def _file(self, request: AsyncAnnotateFileRequest, reader: Reader, answered_by: Counter[str]) -> None:
+    async def _file(self, request: AsyncAnnotateFileRequest, reader: Reader, answered_by: Counter[str], outputs: list[Output]) -> None:
         async with self._files.opened(request.input_config, reader) as document:
             if document.count > limits.PAGES_PER_FILE_MAX:
                 raise errors.file_too_many_pages(document.uri, document.count)
@@ -123,13 +125,17 @@ class Batches:
             def form(responses: list[AnnotateImageResponse]) -> AnnotateFileResponse:
                 return AnnotateFileResponse(input_config=without_content(request.input_config), responses=responses)
 
-            await self._write(request.output_config, document.count, look, form, document.in_flight_max, reader)
+            await self._write(request.output_config, document.count, look, form, document.in_flight_max, reader, outputs)
 
-    async def _write(self, output: OutputConfig, count: int, look: Look, form: Form, window: int, reader: Reader) -> None:
+    async def _write(
+        self, output: OutputConfig, count: int, look: Look, form: Form, window: int, reader: Reader, outputs: list[Output]
+    ) -> None:
         """Looks at all of them and writes the shards; output_not_writable when the destination cannot be written."""
         destination = output.gcs_destination.uri
         where = GcsUri.parse(destination)
         size = validate.batch_size(output)
+        progress = Output(f"{SCHEME}{where.bucket}/{where.object}", count, size)
+        outputs.append(progress)
         refused = None  # the shard that a fault rule does not let be written: the one it names, or the last one
         if reader.hurt is not None and reader.hurt.shards_max is not None:
             refused = min(reader.hurt.shards_max, (count - 1) // size)
@@ -137,11 +143,19 @@ class Batches:
             bucket = await self._storage.bucket(where.bucket)
 
             async def write(shard: Shard) -> None:
-                if refused is not None and (shard.first - 1) // size >= refused:
+                number = (shard.first - 1) // size
+                if refused is not None and number >= refused:
                     raise AccessDenied(f"a fault rule lets {refused} files be written")
                 await bucket.write(shard.object_name(where.object), shard.content(form), self._content_type)
+                progress.written[number] = 1
 
-            await _work(_places(count, size), look, write, min(window, count))
+            async def counted(index: int) -> AnnotateImageResponse:
+                response = await look(index)
+                progress.looked_at += 1
+                progress.failed += response.HasField("error")
+                return response
+
+            await _work(_places(count, size), counted, write, min(window, count))
         except StorageError as failure:
             log.warning("%s cannot be written: %s", destination, failure)
             raise errors.output_not_writable(destination) from failure

@@ -72,6 +72,29 @@ class Poll:
 
 
 @dataclass(slots=True, eq=False)
+class Output:
+    """What an operation writes to one destination, and how far that is: images or pages, and the files that they fill."""
+
+    destination: str  # gs://bucket/prefix
+    count: int  # of images or pages
+    batch_size: int
+    looked_at: int = 0
+    failed: int = 0  # of those looked at
+    written: bytearray = field(init=False)  # a byte for each file, 1 when it is there
+
+    def __post_init__(self) -> None:
+        self.written = bytearray(-(-self.count // self.batch_size))
+
+    def range_of(self, number: int) -> tuple[int, int]:
+        """The first and the last image of a file, both counted from 1, the files from 0."""
+        return number * self.batch_size + 1, min((number + 1) * self.batch_size, self.count)
+
+    def uri_of(self, number: int) -> str:
+        """Where a file is, or will be."""
+        return shard_name(self.destination, *self.range_of(number))
+
+
+@dataclass(slots=True, eq=False)
 class Record:
     """One operation: what was asked, how far it is, and how often it was looked at."""
 
@@ -91,6 +114,7 @@ class Record:
     repaced: asyncio.Event = field(default_factory=asyncio.Event)  # replaced when it was set
     task: asyncio.Task[None] | None = None
     answered_by: dict[str, int] = field(default_factory=dict)  # annotator name → features it answered
+    outputs: list[Output] = field(default_factory=list)  # begun so far; of a batch of images one, of files one for each
 
     @property
     def id(self) -> str:
@@ -131,11 +155,14 @@ class Record:
         if self.task is not None:
             self.task.cancel()
 
+    def state(self, now: float) -> str:
+        """How far it is for clients."""
+        return "CANCELLED" if self.cancelled else "DONE" if self.visible(now) else "RUNNING"
+
     def view(self, name: str, now: float) -> Operation:
         """What a client sees now, under the name it asked for."""
         done = self.visible(now)
-        state = OperationMetadata.CANCELLED if self.cancelled else OperationMetadata.DONE if done else OperationMetadata.RUNNING
-        metadata = OperationMetadata(state=state, create_time=_timestamp(self.created), update_time=_timestamp(self.updated))
+        metadata = OperationMetadata(state=self.state(now), create_time=_timestamp(self.created), update_time=_timestamp(self.updated))
         operation = Operation(name=name, metadata=_typed(self.method.operation_metadata, metadata), done=done)
         if done:
             if isinstance(self.result, VisionError):
@@ -403,6 +430,11 @@ class Operations:
             if oldest is None:
                 raise errors.too_many_operations()
             del self._records[oldest.id]
+
+
+def shard_name(prefix: str, first: int, last: int) -> str:
+    """What the output file of these responses is called: plain concatenation, no slash put in, no zeros (recorded)."""
+    return f"{prefix}output-{first}-to-{last}.json"
 
 
 def _wake(record: Record) -> None:

@@ -38,7 +38,7 @@ from vision_emulator.core.admission import Admission
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.core.batch import Batches
 from vision_emulator.core.files import FileAnnotation
-from vision_emulator.core.operations import Operations, Pace, Record
+from vision_emulator.core.operations import Operations, Output, Pace, Record
 from vision_emulator.core.usage import Ledger
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Vision:
         """Up to 2000 images, answered as files in Cloud Storage by an operation."""
         validate.async_batch_annotate_images(request)
         reader = self._annotation.reader(call)
-        return await self._start(call, request.parent, lambda answered_by: self._batches.images(request, reader, answered_by))
+        return await self._start(call, request.parent, lambda *seen: self._batches.images(request, reader, *seen))
 
     async def async_batch_annotate_files(self, call: Call, request: AsyncBatchAnnotateFilesRequest) -> Operation:
         """Files of up to 2000 pages, answered as files in Cloud Storage by an operation; a file that cannot be read is refused here."""
@@ -160,7 +160,7 @@ class Vision:
         for element in request.requests:
             await reader.check_file(element.input_config.gcs_source.uri)
         reader = self._annotation.reader(call)
-        return await self._start(call, request.parent, lambda answered_by: self._batches.files(request, reader, answered_by))
+        return await self._start(call, request.parent, lambda *seen: self._batches.files(request, reader, *seen))
 
     # ---- google.longrunning.Operations ----
 
@@ -195,8 +195,8 @@ class Vision:
         _disclose_result(call, operation, record)
         return operation
 
-    async def _start(self, call: Call, parent: str, run: Callable[[Counter[str]], Awaitable[Message]]) -> Operation:
-        """The operation of a batch, whose record learns who answered."""
+    async def _start(self, call: Call, parent: str, run: Callable[[Counter[str], list[Output]], Awaitable[Message]]) -> Operation:
+        """The operation of a batch, whose record learns how far it is and who answered."""
         record = self._open_record(call, parent)
 
         async def work() -> Message:
@@ -204,7 +204,7 @@ class Vision:
             if call.hurt is not None and call.hurt.operation_error is not None:
                 raise call.hurt.operation_error
             try:
-                return await run(answered_by)
+                return await run(answered_by, record.outputs)
             finally:
                 record.answered_by = answered_by
 

@@ -91,7 +91,8 @@ class EventsResource:
 
 def _state(record: Record, now: float) -> tuple[Any, ...]:
     """What of an operation a reader is told of."""
-    return record.updated, record.visible(now), record.cancelled
+    looked_at = sum(output.looked_at for output in record.outputs) if record.result is None else 0
+    return record.updated, record.visible(now), record.cancelled, looked_at
 
 
 async def _written(events: Iterable[Event], project: str) -> bytes:
