@@ -167,7 +167,8 @@ async def test_method_override(call: Client) -> None:
         ("GET", f"{OBJECTS}?pageToken=eHh4", b"", (400, "invalid")),
         ("GET", f"{OBJECTS}?pageToken=%C3%A9", b"", (400, "invalid")),
         ("GET", f"{OBJECTS}?" + "a=1&" * 200, b"", (400, "invalid")),
-        ("GET", f"{OBJECTS}?matchGlob=*", b"", (501, "notImplemented")),
+        ("GET", f"{OBJECTS}?matchGlob=a[b", b"", (400, "invalid")),
+        ("GET", f"{OBJECTS}?matchGlob=" + "{a,b}" * 8, b"", (400, "invalid")),
         ("GET", f"{OBJECTS}/%FF%FE", b"", (400, "invalid")),
         ("POST", f"{OBJECTS}/x/compose", b'{"sourceObjects": 5}', (400, "invalid")),
         ("POST", f"{OBJECTS}/x/compose", b'{"sourceObjects": [5]}', (400, "required")),
@@ -195,8 +196,7 @@ async def test_refusals_take_the_shape_of_the_api_that_was_called(call: Client) 
     assert reply.status == 404
     assert reply.headers["content-type"].startswith("application/xml")
     assert b"<Code>NoSuchKey</Code><Message>No such object: bkt/none&lt;&amp;&gt;</Message>" in reply.body
-    for target in ("/bkt", "/bkt/x?uploads", "/bkt/x?partNumber=1&uploadId=u"):
-        assert (await call("PUT", target, b"part")).status == 501
+    assert (await call("PUT", "/bkt", b"")).status == 501
     assert await call.names() == []
 
 

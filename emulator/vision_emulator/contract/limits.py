@@ -93,5 +93,7 @@ LIST_PAGE_MAX: Final = 1000  # entries of one page, and what a page holds when n
 COMPOSE_SOURCES_MAX: Final = 32  # doc
 STORAGE_BATCH_CALLS_MAX: Final = 100  # calls inside one batch request; doc
 OBJECT_BYTES_MAX: Final = 1024 * MIB  # ours: one object, however it was uploaded or decompressed
+PART_NUMBER_MAX: Final = 10_000  # of an XML multipart upload; doc
+PART_BYTES_MIN: Final = 5 * MIB  # of its parts but the last; doc
 UPLOADS_OPEN_MAX: Final = 1000  # ours: resumable sessions kept; the oldest is dropped
 UPLOADS_BYTES_MAX: Final = 2048 * MIB  # ours: what all resumable sessions hold together; the oldest is dropped

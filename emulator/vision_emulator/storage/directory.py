@@ -274,7 +274,7 @@ class DirectoryBucket(EmbeddedBucket):
     def _select(self, query: Query) -> Page:
         if not _is_folder(self._path):
             raise BucketMissing(self.name)
-        names, prefixes, following = select(sorted({*self._visible(query.prefix), *self._odd.copy()}), query)
+        names, prefixes, following = select(sorted({*self._visible(query.within), *self._odd.copy()}), query)
         records = [record for name in names if (record := self._record_or_none(name))]
         return Page(records, prefixes, following)
 

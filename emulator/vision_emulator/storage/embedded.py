@@ -25,6 +25,7 @@ from vision_emulator.storage import (
     ObjectTooLarge,
     StorageError,
 )
+from vision_emulator.storage.globs import Glob
 
 HASHED_INLINE_BYTES_MAX: Final = MIB // 4  # above it hashing (about 0.4 GB/s) would hold up the event loop
 CONTENT_TYPE_DEFAULT: Final = "application/octet-stream"
@@ -124,7 +125,10 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which names a page is to hold: from ``start`` up to but without ``end``, behind ``after``, at most ``count`` entries."""
+    """Which names a page is to hold: from ``start`` up to but without ``end``, behind ``after``, at most ``count`` entries.
+
+    With a ``glob`` only names and prefixes that it matches are entries.
+    """
 
     prefix: str = ""
     delimiter: str = ""
@@ -133,6 +137,13 @@ class Query:
     after: Mark | None = None
     count: int = 1000
     with_trailing_delimiter: bool = False
+    glob: Glob | None = None
+
+    @property
+    def within(self) -> str:
+        """What every name of the page begins with."""
+        literal = self.glob.prefix if self.glob and not self.delimiter else ""  # a group's prefix may be shorter than the glob's
+        return literal if literal.startswith(self.prefix) else self.prefix
 
 
 class Selection(NamedTuple):
@@ -156,25 +167,28 @@ def select(names: Sequence[str], query: Query) -> Selection:
     found: list[str] = []
     prefixes: list[str] = []
     last: Mark | None = None
-    at = bisect_left(names, max(query.prefix, query.start))
+    within = query.within
+    at = bisect_left(names, max(within, query.start))
     if query.after:
         at = _behind(names, query.after, at)
-    while at < len(names) and names[at].startswith(query.prefix) and not (query.end and names[at] >= query.end):
+    while at < len(names) and names[at].startswith(within) and not (query.end and names[at] >= query.end):
         if len(found) + len(prefixes) >= query.count:
             return Selection(found, prefixes, last)
         name = names[at]
         cut = name.find(query.delimiter, len(query.prefix)) if query.delimiter else -1
         if cut < 0:
-            found.append(name)
-            last = Mark(name, is_prefix=False)
+            if query.glob is None or query.glob.matches(name):
+                found.append(name)
+                last = Mark(name, is_prefix=False)
             at += 1
         else:
-            group = name[: cut + len(query.delimiter)]
-            prefixes.append(group)
-            if query.with_trailing_delimiter and name == group:
-                found.append(name)
-            last = Mark(group, is_prefix=True)
-            at = _behind(names, last, at)
+            mark = Mark(name[: cut + len(query.delimiter)], is_prefix=True)
+            if query.glob is None or query.glob.matches(mark.entry):
+                prefixes.append(mark.entry)
+                if query.with_trailing_delimiter and name == mark.entry:
+                    found.append(name)
+                last = mark
+            at = _behind(names, mark, at)
     return Selection(found, prefixes, None)
 
 

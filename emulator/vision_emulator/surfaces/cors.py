@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 # What a page's script may read of an answer; browsers hide all other headers from it.
-_EXPOSED: Final = "Content-Encoding, Date, Server, Vary, WWW-Authenticate, X-Vision-Emulator-Annotators"
+EXPOSED: Final = "Content-Encoding, Date, Server, Vary, WWW-Authenticate, X-Vision-Emulator-Annotators"
 _METHODS: Final = "DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT"
 _PREFLIGHT_SECONDS: Final = "3600"  # for so long a browser need not ask again
 
@@ -26,7 +26,7 @@ def preflight(request: web.BaseRequest) -> web.Response:
     return web.Response(headers={"Vary": "Origin, X-Origin, Referer", **headers(request), **allowed})
 
 
-def headers(request: web.BaseRequest) -> dict[str, str]:
-    """What an answer says to the browser of a page; nothing when no page asks."""
+def headers(request: web.BaseRequest, exposed: str = EXPOSED) -> dict[str, str]:
+    """What an answer says to the browser of a page, among it the headers that its script may read; nothing when no page asks."""
     origin = request.headers.get("Origin")
-    return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": _EXPOSED} if origin else {}
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": exposed} if origin else {}

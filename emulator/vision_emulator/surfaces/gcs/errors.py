@@ -53,10 +53,11 @@ _REASONS: Final = {
 class GcsError(Exception):
     """A refusal: its HTTP status, the JSON API's reason, and a text for a person."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, xml_code: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.xml_code = xml_code  # where the XML API has a word of its own
         self.message = message.encode("utf-8", "replace").decode()  # a path that is no UTF-8 holds what JSON cannot
 
     def json(self) -> bytes:
@@ -70,7 +71,7 @@ class GcsError(Exception):
 
     def xml(self) -> bytes:
         """The refusal as the XML API writes it."""
-        code = _XML_CODES.get(self.reason, "InternalError")
+        code = self.xml_code or _XML_CODES.get(self.reason, "InternalError")
         if self.message.startswith("The specified bucket"):
             code = "NoSuchBucket"
         return f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{escape(self.message)}</Message></Error>".encode()
@@ -109,6 +110,26 @@ def upload_missing() -> GcsError:
 def upload_cancelled() -> GcsError:
     """What the deletion of a resumable session answers."""
     return GcsError(499, "clientClosedRequest", "Client Closed Request")
+
+
+def part_missing(number: int) -> GcsError:
+    """A part that a multipart upload is to be made of was never sent, or is another than the one that was."""
+    return GcsError(400, "invalid", f"Part {number} was not uploaded, or its ETag is another.", "InvalidPart")
+
+
+def part_out_of_order() -> GcsError:
+    """The parts of a multipart upload must be named in rising order."""
+    return GcsError(400, "invalid", "The parts must be listed in rising order of their numbers, each once.", "InvalidPartOrder")
+
+
+def part_too_small(number: int, bytes_min: int) -> GcsError:
+    """Every part of a multipart upload but the last has a least size."""
+    return GcsError(400, "invalid", f"Part {number} is smaller than {bytes_min} bytes, and not the last.", "EntityTooSmall")
+
+
+def multipart_upload_missing() -> GcsError:
+    """No multipart upload of this uploadId for this object: never started, over, or dropped since."""
+    return GcsError(404, "notFound", "The requested upload was not found.", "NoSuchUpload")
 
 
 def condition_not_met() -> GcsError:

@@ -7,24 +7,31 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from vision_emulator.contract.limits import LIST_PAGE_MAX
 from vision_emulator.storage.embedded import Mark, Query
+from vision_emulator.storage.globs import Glob, GlobError
 from vision_emulator.surfaces.gcs import errors
 from vision_emulator.surfaces.gcs.request import Request
 
 
 def query_of(request: Request) -> Query:
     """The page that a list call asks for."""
-    if request.query.get("matchGlob"):
-        raise errors.not_implemented("matchGlob is")
     wanted = request.number("maxResults")
     return Query(
         prefix=request.query.get("prefix", ""),
         delimiter=request.query.get("delimiter", ""),
         start=request.query.get("startOffset", ""),
         end=request.query.get("endOffset", ""),
-        after=_mark(request.query.get("pageToken", "")),
+        after=mark_of(request.query.get("pageToken", ""), "pageToken"),
         count=min(wanted or LIST_PAGE_MAX, LIST_PAGE_MAX),
         with_trailing_delimiter=request.flag("includeTrailingDelimiter"),
+        glob=_glob(request.query.get("matchGlob", "")),
     )
+
+
+def _glob(pattern: str) -> Glob | None:
+    try:
+        return Glob(pattern) if pattern else None
+    except GlobError as error:
+        raise errors.invalid(f"Invalid value for matchGlob: {pattern[:100]!r}: {error}.") from error
 
 
 def next_token(mark: Mark | None) -> dict[str, str]:
@@ -35,13 +42,14 @@ def next_token(mark: Mark | None) -> dict[str, str]:
     return {"nextPageToken": urlsafe_b64encode(text.encode()).decode()}
 
 
-def _mark(token: str) -> Mark | None:
+def mark_of(token: str, name: str) -> Mark | None:
+    """Where the page behind a token goes on; 400, with the name of the parameter that it came in, when it is none of ours."""
     if not token:
         return None
     try:
         text = urlsafe_b64decode(token.encode()).decode()
     except (binascii.Error, UnicodeError) as error:
-        raise errors.invalid_value("pageToken", token) from error
+        raise errors.invalid_value(name, token) from error
     if text[:1] not in ("p", "n"):
-        raise errors.invalid_value("pageToken", token)
+        raise errors.invalid_value(name, token)
     return Mark(text[1:], is_prefix=text[0] == "p")

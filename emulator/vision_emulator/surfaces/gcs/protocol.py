@@ -40,7 +40,7 @@ class StorageProtocol:
         self._buckets = Buckets(storage)
         self._objects = Objects(storage)
         self._uploads = Uploads(storage, chance)
-        self._xml = XmlApi(storage)
+        self._xml = XmlApi(storage, chance)
 
     def claims(self, raw_path: str) -> bool:
         """Whether a path belongs to Cloud Storage: one of its prefixes, or a bucket that exists."""

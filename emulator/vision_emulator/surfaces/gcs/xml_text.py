@@ -1,0 +1,29 @@
+"""Answers of the XML API: elements, documents, replies."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from xml.sax.saxutils import escape
+
+from vision_emulator.surfaces.gcs.errors import XML_TYPE
+from vision_emulator.surfaces.gcs.request import Reply
+
+NAMESPACE: Final = "http://doc.s3.amazonaws.com/2006-03-01"  # the real service's, which took it over with the format
+_UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # characters that XML 1.0 has no way to write
+_INSTEAD: Final = "\ufffd"
+
+
+def element(name: str, text: str) -> str:
+    """One element with text in it."""
+    return f"<{name}>{escape(_UNWRITABLE.sub(_INSTEAD, text))}</{name}>"
+
+
+def document(name: str, content: str) -> str:
+    """A whole document around elements."""
+    return f"<?xml version='1.0' encoding='UTF-8'?><{name} xmlns='{NAMESPACE}'>{content}</{name}>"
+
+
+def xml_reply(text: str) -> Reply:
+    """A document as an answer."""
+    return Reply(200, {"content-type": XML_TYPE}, text.encode())
