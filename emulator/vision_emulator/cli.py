@@ -36,6 +36,10 @@ STOP_SECONDS: Final = 5.0  # for everything to end once accepted work is done, o
 PROGRESS_CELLS: Final = 24
 EXEC_DEFAULTS: Final[dict[str, Any]] = {"port": 0, "proxy_others": True, "log_level": "warning"}  # a program has output of its own
 SHELLS: Final = ("bash", "fish", "powershell", "dotenv", "github")
+LANGUAGES: Final = (
+    *("python", "python-async", "python-rest", "python-discovery", "node", "node-rest"),
+    *("go", "go-rest", "java", "java-rest", "ruby", "php", "csharp", "curl", "gcloud"),
+)
 
 
 class CannotStart(Exception):
@@ -76,6 +80,9 @@ def _parser() -> ArgumentParser:
     env = command("env", _env, "Print the variables that lead programs to the emulator at --host and --port, for a shell to read.")
     env.add_argument("--shell", choices=SHELLS, default=SHELLS[0], help=f"how to write them [default: {SHELLS[0]}]")
     configuration.add_flags(env, "host", "port", "project", "storage", "certificates", "log_level")
+    snippet = command("snippet", _snippet, "Print the lines of a program whose client is built for the emulator at --host and --port.")
+    snippet.add_argument("language", choices=LANGUAGES, help="the language, and how its client speaks")
+    configuration.add_flags(snippet, "host", "port")
     demo = command("demo", _demo, "Annotate twelve images end to end through Google's official client, and show every step.")
     demo.add_argument("--output", metavar="FOLDER", default="demo-output", help="folder for the images and results [default: demo-output]")
     annotate = command("annotate", _annotate, "Annotate image files and print the answer as JSON; no server is started.")
@@ -219,7 +226,11 @@ async def _drain(emulator: Emulator, seconds: float, hurry: Event) -> None:
         impatient.cancel()
 
 
-# ---- exec, env ----
+def _joined(config: Config) -> str:
+    return f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}"
+
+
+# ---- exec, env, snippet ----
 
 
 def _exec(chosen: Namespace) -> int:
@@ -259,10 +270,19 @@ def _env(chosen: Namespace) -> int:
     config, environ = _load(chosen).config, configuration.environment()
     folder = configuration.cache_folder() / "env"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    address = _reachable(f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}")
+    address = _reachable(_joined(config))
     authority = Authority(config.certificates or configuration.cache_folder() / "ca")
     files = environment.write_files(folder, authority, config.project, f"http://{address}/token", environ)
     print(environment.written(environment.variables(address, config.project, files, environ, config.storage), chosen.shell), end="")
+    return 0
+
+
+def _snippet(chosen: Namespace) -> int:
+    config = _load(chosen).config
+    address = _reachable(_joined(config))
+    host, _, port = address.rpartition(":")
+    text = (Path(__file__).with_name("snippets") / f"{chosen.language}.txt").read_text()
+    print(text.replace("@ADDRESS@", address).replace("@HOST@", host).replace("@PORT@", port), end="")
     return 0
 
 

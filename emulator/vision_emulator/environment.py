@@ -71,7 +71,7 @@ def variables(address: str, project: str, files: Files, environ: Mapping[str, st
         "GCLOUD_PROJECT": project,
         **dict.fromkeys(_PROXIED, url),
         **dict.fromkeys(_UNPROXIED, direct),
-        **dict.fromkeys(_TRUSTING, str(files.certificates)),
+        **trusting(files),
         "CLOUDSDK_CORE_PROJECT": project,
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_VISION": f"{url}/",
@@ -85,14 +85,26 @@ def variables(address: str, project: str, files: Files, environ: Mapping[str, st
     }
 
 
+def trusting(files: Files) -> dict[str, str]:
+    """Of the variables those that say which certificates are to be trusted; Java has options instead."""
+    return dict.fromkeys(_TRUSTING, str(files.certificates))
+
+
+def java_trusting(files: Files) -> tuple[str, ...]:
+    """The same as options of Java."""
+    return (
+        f"-Djavax.net.ssl.trustStore={files.java_certificates}",
+        "-Djavax.net.ssl.trustStoreType=PKCS12",
+        f"-Djavax.net.ssl.trustStorePassword={TRUST_PASSWORD}",
+    )
+
+
 def _java_options(host: str, port: str, files: Files, direct: str) -> tuple[str, ...]:
     return (
         f"-Dhttps.proxyHost={host.strip('[]')}",
         f"-Dhttps.proxyPort={port}",
         f"-Dhttp.nonProxyHosts={'|'.join(_split(direct))}",
-        f"-Djavax.net.ssl.trustStore={files.java_certificates}",
-        "-Djavax.net.ssl.trustStoreType=PKCS12",
-        f"-Djavax.net.ssl.trustStorePassword={TRUST_PASSWORD}",
+        *java_trusting(files),
     )
 
 

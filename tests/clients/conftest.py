@@ -12,6 +12,7 @@ from official import by_discovery, over_grpc, over_rest
 
 from plain import PLAIN
 from vision_emulator import VisionEmulator
+from vision_emulator.surfaces.tls import Authority
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +42,9 @@ def service(emulator: VisionEmulator) -> Iterator[Any]:
     """google-api-python-client, built from the discovery document it brings along."""
     with by_discovery(emulator) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """What clients of TLS trust, in all tests of a session."""
+    return Authority(tmp_path_factory.mktemp("authority"))

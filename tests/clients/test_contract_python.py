@@ -1,0 +1,27 @@
+"""Google's Python clients through the table of scenarios, over each of their transports, plainly, over TLS and unchanged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from scenarios import SECURITIES, Client, check
+
+from vision_emulator.surfaces.tls import Authority
+
+PROGRAM = Path(__file__).with_name("python") / "contract.py"
+VISION = f"google-cloud-vision {version('google-cloud-vision')}"
+DISCOVERY = f"google-api-python-client {version('google-api-python-client')}"
+CLIENTS = [*(Client("Python", VISION, transport) for transport in ("grpc", "asyncio", "rest")), Client("Python", DISCOVERY, "discovery")]
+
+
+@pytest.mark.parametrize("security", SECURITIES)
+@pytest.mark.parametrize("client", CLIENTS, ids=[client.transport for client in CLIENTS])
+def test_newest(
+    client: Client, security: str, tmp_path: Path, authority: Authority, record_property: Callable[[str, object], None]
+) -> None:
+    """Every scenario gives what the table says, as the newest clients see it."""
+    check(client, [sys.executable, PROGRAM], security, tmp_path, authority, record_property)
