@@ -13,6 +13,7 @@ from rule_folder import DOCUMENT, FACE, LABEL, TEXT, Folder, answer, first_label
 from vision_emulator.annotators import FIELDS_OF_FEATURE, Picture, Settings, load
 from vision_emulator.annotators.fixtures import FixtureError, Fixtures
 from vision_emulator.contract.errors import Code, VisionError
+from vision_emulator.contract.json_reader import repeated_fields
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature
 
 PROPERTIES, CROPS = Feature.IMAGE_PROPERTIES, Feature.CROP_HINTS
@@ -145,7 +146,7 @@ async def test_rules_answer_feature_by_feature(folder: Folder) -> None:
 def test_each_feature_is_claimed_by_its_field(folder: Folder, feature: int) -> None:
     """The first field of every feature claims it, given empty as well, and claims nothing that does not share it."""
     name = FIELDS_OF_FEATURE[feature][0]
-    empty: Any = [] if AnnotateImageResponse.DESCRIPTOR.fields_by_name[name].is_repeated else {}
+    empty: Any = [] if name in repeated_fields(AnnotateImageResponse.DESCRIPTOR) else {}
     fixtures = folder.fixtures(rule("gs://b/x", {name: empty}))
     claimed = {other for other in FIELDS_OF_FEATURE if fixtures.claims(Picture(b"", "gs://b/x"), other)}
     assert claimed == ({TEXT, DOCUMENT} if feature in (TEXT, DOCUMENT) else {feature})

@@ -12,6 +12,7 @@ from vision_emulator.annotators import Picture
 from vision_emulator.annotators.fixtures import Fixtures, Rule, read_rules, shipped_folder
 from vision_emulator.annotators.fixtures.files import SCHEMA_NAME, rule_files
 from vision_emulator.contract import codec
+from vision_emulator.contract.json_reader import repeated_fields
 from vision_emulator.contract.messages import AnnotateImageResponse, BatchAnnotateImagesResponse, Feature, ImageContext, TextAnnotation
 
 FILES = rule_files(shipped_folder())
@@ -81,8 +82,9 @@ def test_boxes_have_four_corners_inside_the_picture(response: AnnotateImageRespo
 
 def polygons(message: object) -> Iterator[tuple[str, object]]:
     """Every BoundingPoly inside a message."""
+    lists = repeated_fields(message.DESCRIPTOR)
     for field, value in message.ListFields():
-        for inner in value if field.is_repeated else [value]:
+        for inner in value if field.name in lists else [value]:
             if field.message_type is None:
                 continue
             if field.message_type.name == "BoundingPoly":

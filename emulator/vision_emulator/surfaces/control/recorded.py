@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from vision_emulator.annotators import FIELDS_OF_FEATURE
 from vision_emulator.contract.errors import Code
+from vision_emulator.contract.json_reader import repeated_fields
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature
 from vision_emulator.control.journal import HIDDEN
 
 _JSON_NAMES: Final = {field.name: field.json_name for field in AnnotateImageResponse.DESCRIPTOR.fields}
 _FIELDS: Final = {Feature.Type.Name(feature): [_JSON_NAMES[name] for name in fields] for feature, fields in FIELDS_OF_FEATURE.items()}
-_LISTS: Final = {field.json_name for field in AnnotateImageResponse.DESCRIPTOR.fields if field.is_repeated}
+_LISTS: Final = {_JSON_NAMES[name] for name in repeated_fields(AnnotateImageResponse.DESCRIPTOR)}
 
 
 def rules(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
