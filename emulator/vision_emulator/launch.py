@@ -1,7 +1,6 @@
 """``exec``: a program run with an emulator beside it, which is gone when the program is; nothing of either is left behind.
 
-A small shell process waits for the end of this one, however it comes: then it ends the program if that still runs, and removes the
-folder with the key. Signals are the program's: it is told what this process is told, and its exit code is ours.
+Signals are the program's: it is told what this process is told, and its exit code is ours.
 """
 
 from __future__ import annotations
@@ -9,17 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from vision_emulator import environment
 from vision_emulator.app import Emulator
 from vision_emulator.contract.errors import Code
 from vision_emulator.control.journal import Journal
+from vision_emulator.swept import Swept
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +26,6 @@ NOT_FOUND: Final = 127  # exit codes of shells
 NOT_EXECUTABLE: Final = 126
 KILLED: Final = 128
 FAILURES_SHOWN: Final = 5
-# Reads the program's process id (0: it is over) until this process is gone, then ends what is left. Deaf to signals meant for others.
-_SWEEPER: Final = """
-trap '' INT HUP TERM QUIT
-child=0
-while read -r line; do child=$line; done
-if [ "$child" != 0 ]; then
-  kill "$child" 2>/dev/null
-  n=0
-  while [ $n -lt 20 ] && kill -0 "$child" 2>/dev/null; do sleep 0.1; n=$((n + 1)); done
-  kill -9 "$child" 2>/dev/null
-fi
-rm -rf -- "$1"
-"""
 
 
 class CannotRun(Exception):
@@ -80,39 +64,14 @@ def _forward(process: asyncio.subprocess.Process, number: int) -> None:
         process.send_signal(number)
 
 
-class Swept:
-    """A folder that only this user can read, and the process that removes it when this one is gone: ``with Swept() as swept``."""
-
-    def __init__(self) -> None:
-        self.folder: Final = Path(tempfile.mkdtemp(prefix="vision-emulator-"))
-        self._sweeper = subprocess.Popen(  # noqa: S603 - a script of ours and a folder that was just made
-            ["/bin/sh", "-c", _SWEEPER, "vision-emulator-sweeper", str(self.folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def tell(self, process_id: int) -> None:
-        """Which program is to end with this process; 0: none."""
-        assert self._sweeper.stdin is not None
-        self._sweeper.stdin.write(b"%d\n" % process_id)
-        self._sweeper.stdin.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        assert self._sweeper.stdin is not None
-        self._sweeper.stdin.close()
-        self._sweeper.wait()
-
-
 def summary(journal: Journal) -> str:
     """What was called and what was answered, in a few lines: the first thing to know when a program failed."""
     entries = list(journal)
     if not entries:
-        return "The emulator was not called. Does the program build its client for another address, or bypass its proxy?"
+        return (
+            "The emulator was not called. Does the program build its client for another address, or bypass its proxy, as Node's fetch "
+            "does before Node 22.21, and Python's httplib2 without PySocks?"
+        )
     counted = Counter(
         (entry.method.rpartition(".")[2], entry.transport, entry.code.name if entry.code else "unanswered") for entry in entries
     )

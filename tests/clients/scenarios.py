@@ -4,7 +4,8 @@ A language has one program: ``PROGRAM WAY INPUTS SCENARIO…`` runs the scenario
 for each, ``{"scenario": NAME, "result": …}``, to standard output. A way is ``SECURITY-TRANSPORT``:
 
 - ``plain-grpc``, ``plain-rest``: the client is made by the snippet's text, for the address in $VISION_EMULATOR_HOST, without TLS;
-- ``tls-grpc``, ``tls-rest``: the client is given that address and anonymous credentials, and nothing else; what to trust is in the environment;
+- ``tls-grpc``, ``tls-rest``: the client is given that address and anonymous credentials, and nothing else; whom to trust is in the
+  environment;
 - ``exec-grpc``, ``exec-rest``: the client is built with no options but its transport, as ``vision-emulator exec`` runs it.
 
 Python has further transports. In all ways the language's storage client is built with no options: $STORAGE_EMULATOR_HOST is set. INPUTS is
@@ -14,12 +15,12 @@ number or the HTTP status, whichever the client tells (DEADLINE_EXCEEDED for its
 
 from __future__ import annotations
 
+import fcntl
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -36,7 +37,7 @@ ROOT: Final = Path(__file__).parents[2]
 INSTALLED: Final = ROOT / ".clients"  # what other toolchains install for these tests; kept from run to run
 EMULATOR: Final = Path(sys.executable).with_name("vision-emulator")
 PREPARED: Final = Path(__file__).with_name("prepared.py")
-SECONDS_MAX: Final = 180
+SECONDS_MAX: Final = 90
 SECURITIES: Final = ("plain", "tls", "exec")
 
 LABELS: Final = ["Cat", "Whiskers"]
@@ -72,9 +73,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "label-online": _exactly("LABEL_DETECTION of the bytes of picture.jpg, by the shortest call there is: the descriptions", LABELS),
     "text-online": _exactly("TEXT_DETECTION of gs://inputs/sign.jpg: fullTextAnnotation.text", "Hello\nWorld"),
     "batch-offline": _exactly(
-        "uploads picture.jpg with the storage client as gs://inputs/1.jpg … 5.jpg, asks asyncBatchAnnotateImages for LABEL_DETECTION of them "
-        "with batch_size 2 and gs://results/batch/, waits for the operation, lists that prefix with the storage client and reads each file as "
-        "JSON: names in listing order, all context.uri in order, the first label of each",
+        "uploads picture.jpg with the storage client as gs://inputs/1.jpg … 5.jpg, asks asyncBatchAnnotateImages for LABEL_DETECTION of "
+        "them with batch_size 2 and gs://results/batch/, waits for the operation, lists that prefix with the storage client and reads each "
+        "file as JSON: names in listing order, all context.uri in order, the first label of each",
         {
             "files": [f"batch/output-{first}-to-{last}.json" for first, last in ((1, 2), (3, 4), (5, 5))],
             "uris": [f"gs://inputs/{number}.jpg" for number in range(1, 6)],
@@ -114,8 +115,8 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         "gets the operation projects/p/operations/0123456789abcdef: the error", "NOT_FOUND", 5, 404, "Not found"
     ),
     "unavailable-twice": _exactly(
-        "LABEL_DETECTION of gs://inputs/flaky.jpg, retried after UNAVAILABLE as the client does by itself, or as it is told to where it does "
-        "not: the descriptions, of the third attempt",
+        "LABEL_DETECTION of gs://inputs/flaky.jpg, retried after UNAVAILABLE as the client does by itself, or as it is told to where it "
+        "does not: the descriptions, of the third attempt",
         LABELS,
     ),
     "deadline": _refused(
@@ -131,6 +132,20 @@ class Client(NamedTuple):
     name: str  # the package, and its version
     transport: str  # grpc, rest, …
     without: Mapping[str, str] = {}  # scenarios that it has no call for, and why
+
+
+@contextmanager
+def installed_once(folder: Path, listed: Path) -> Iterator[bool]:
+    """Whether what the file lists must be installed into the folder, for this process alone to do; done when the block ends well."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = folder / ".installed"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        content = listed.read_bytes()
+        missing = not stamp.is_file() or stamp.read_bytes() != content
+        yield missing
+        if missing:
+            stamp.write_bytes(content)
 
 
 def inputs(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from vision_emulator.surfaces.tls import Authority
 
 PROGRAM = Path(__file__).with_name("python") / "contract.py"
 VISION = f"google-cloud-vision {version('google-cloud-vision')}"
-DISCOVERY = f"google-api-python-client {version('google-api-python-client')}"
+DISCOVERY = f"google-api-python-client {version('google-api-python-client')}, with PySocks"
 CLIENTS = [*(Client("Python", VISION, transport) for transport in ("grpc", "asyncio", "rest")), Client("Python", DISCOVERY, "discovery")]
 
 
