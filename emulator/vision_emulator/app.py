@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -89,7 +89,7 @@ async def core(config: Config, clock: Clock, chance: Chance, url: Callable[[], s
         threads = stack.enter_context(ThreadPoolExecutor(CORES, thread_name_prefix="annotate"))
         library = StoredPictures(storage, url) if isinstance(storage, EmbeddedStorage) else None
         settings = Settings(config.seed, config.fixtures, config.shipped_fixtures, threads, clock, library=library)
-        annotators = await stack.enter_async_context(opened((*config.annotator, *config.annotators), settings, config.settings))
+        annotators = await stack.enter_async_context(opened((*config.annotator, *config.annotators), settings, _tables(config)))
         web = await stack.enter_async_context(WebImages(config.allow_url))
         usage = Ledger(clock, config.project, Prices.read(config.prices) if config.prices is not None else None)
         annotation = ImageAnnotation(storage, annotators, web, config.annotate_timeout, usage)
@@ -100,6 +100,14 @@ async def core(config: Config, clock: Clock, chance: Chance, url: Callable[[], s
         journal = Journal(clock, config.journal_entries, project=config.project, describe=described)
         faults = Faults(clock, chance, config.project)
         yield Core(Vision(annotation, batches, operations, journal, admission, faults), storage)
+
+
+def _tables(config: Config) -> Mapping[str, Mapping[str, Any]]:
+    """What each annotator is told: the settings, and the options that are short for one."""
+    if config.synthetic_density is None:
+        return config.settings
+    synthetic = {**config.settings.get("synthetic", {}), "density": config.synthetic_density}
+    return {**config.settings, "synthetic": synthetic}
 
 
 def _storage(config: Config, clock: Clock) -> Storage:

@@ -77,6 +77,13 @@ def _auth(value: str) -> None:
         raise ValueError(f"{value!r} is none; use one of {', '.join(AUTH)}")
 
 
+def _density(value: int) -> None:
+    from vision_emulator.annotators.synthetic import DENSITY_MAX
+
+    if not 0 <= value <= DENSITY_MAX:
+        raise ValueError(f"{value} is out of range; use 0 to {DENSITY_MAX}")
+
+
 def _quota(value: int) -> None:
     if value < 1:
         raise ValueError(f"{value} lets nobody in; use 1 or more")
@@ -208,6 +215,12 @@ class Config:
         120.0, "how long an annotator may look at an image, in seconds, before that is the image's error; 0: for ever", "SECONDS", _seconds
     )
     seed: int = _option(0, "what invented answers are derived from, together with the image's bytes", "N")
+    synthetic_density: int | None = _option(
+        None,
+        "invent so many words, labels, objects, faces … for every picture, for load tests; unset: as the picture's scene has",
+        "N",
+        _density,
+    )
     auth: str = _option("open", "open: credentials are not looked at; required: a call without a key or token is refused", "WHO", _auth)
     quota: int | None = _option(None, "calls that each project may make in a minute, polls not counted; unset: any number", "N", _quota)
     prices: Path | None = _option(  # noqa: RUF009 - a dataclass field under another name
@@ -244,6 +257,12 @@ class Config:
                 raise ConfigError(f"{option.name}: {wrong}") from wrong
         if self.tls_key is not None and self.tls_cert is None:
             raise ConfigError("tls_key without tls_cert: name the certificate that it belongs to")
+        if self.synthetic_density is not None:
+            told = self.settings.get("synthetic", {})
+            if told.get("density", self.synthetic_density) != self.synthetic_density:
+                raise ConfigError(
+                    f"synthetic_density is {self.synthetic_density}, and settings.synthetic.density {told['density']}: say one"
+                )
         if self.storage is not None and self.buckets is not None:
             raise ConfigError("storage and buckets exclude each other: the buckets are either at that address or in that folder")
         if self.storage is not None and (self.bucket or self.auto_create_buckets):
@@ -434,7 +453,7 @@ def load(
         return Loaded(Config(**chosen), origins, notes)
     except ConfigError as wrong:  # each value is right by itself, so two of them do not go together
         places = "; ".join(f"{name}: {origins[name]}" for name in STORAGE_OPTIONS if origins[name] != "default")
-        raise ConfigError(f"{wrong} ({places})") from wrong
+        raise ConfigError(f"{wrong} ({places})" if places else str(wrong)) from wrong
 
 
 def _adopt_exported_storage(endpoint: str | None, folder: Path, chosen: dict[str, Any], origins: dict[str, str]) -> tuple[str, ...]:

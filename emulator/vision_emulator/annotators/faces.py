@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 from vision_emulator.annotators.dice import Dice
 from vision_emulator.annotators.geometry import Box
 
+ROW_MAX: Final = 8  # faces beside each other
 DEGREES: Final = 57.29577951308232  # per radian
 VERY_UNLIKELY, UNLIKELY, POSSIBLE, LIKELY, VERY_LIKELY = 1, 2, 3, 4, 5  # Likelihood
 
@@ -98,15 +100,19 @@ class Face(NamedTuple):
 
 
 def invent_faces(count: int, size: tuple[int, int], dice: Dice) -> list[Face]:
-    """So many faces, the surest first, each in its own part of the picture."""
+    """So many faces, the surest first, each in its own part of the picture: a few in a row, a crowd in rows."""
     width, height = size
     confidences = dice.falling(count, 0.98, 0.4)
     places = dice.some(range(count), count)
+    columns = count if width >= height else 1
+    if count > ROW_MAX:
+        columns = min(count, max(1, math.isqrt(count * width * 5 // (height * 4))))  # a head is a quarter higher than wide
+    rows = -(-count // columns)
+    room = (width / columns, height / rows)
     faces = []
     for place, confidence in zip(places, confidences, strict=True):
         own = dice.of(str(place))
-        room = (width / count, height) if width >= height else (width, height / count)
-        corner = (place * room[0], 0) if width >= height else (0, place * room[1])
+        corner = (place % columns * room[0], place // columns * room[1])
         side = own.between(0.4, 0.75) * min(room[0], room[1] / 1.25)
         left = corner[0] + own.unit() * (room[0] - side)
         top = corner[1] + own.unit() * (room[1] - 1.25 * side)

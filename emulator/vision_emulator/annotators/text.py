@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -172,7 +172,8 @@ class _Page:
 
 def _break_between(word: Word, after: Word, language: Language) -> int:
     end, start = word[-1].box, after[0].box
-    if start.left - end.right > WIDE_GAP * max(symbol.box.height for symbol in word):
+    gap = max(start.left - end.right, end.left - start.right)  # the second from right to left
+    if gap > WIDE_GAP * max(symbol.box.height for symbol in word):
         return SURE_SPACE
     return SPACE if language.spaced else 0
 
@@ -183,42 +184,105 @@ def _mean(parts: Sequence[Symbol]) -> float:
 
 
 def letters(word: str) -> list[str]:
-    """The word cut into what is one symbol each: a character with the combining marks after it."""
+    """The word cut into what is one symbol each, as a reader sees it: a character with the marks on it, an emoji however it is put
+    together, a syllable of Hangul, a conjunct of an Indic script.
+
+    These are the extended grapheme clusters of Unicode's annex 29, without the rare characters that lean on the next one.
+    """
+    if word.isascii():
+        return list(word)
     cut: list[str] = []
     for character in word:
-        if cut and unicodedata.category(character).startswith("M"):
+        if cut and _belongs_to(cut[-1], character):
             cut[-1] += character
         else:
             cut.append(character)
     return cut
 
 
-def typeset(texts: Iterable[Sequence[Sequence[Sequence[str]]]], size: tuple[int, int], dice: Dice) -> list[Block]:
+_JOINER: Final = "\u200d"  # of emoji; in Indic scripts it asks for a form
+_SKINS: Final = range(0x1F3FB, 0x1F400)
+_FLAG_LETTERS: Final = range(0x1F1E6, 0x1F200)
+_TAGS: Final = range(0xE0020, 0xE0080)
+_PICTURES: Final = (range(0x2190, 0x2C00), range(0x3030, 0x32A0), range(0x1F000, 0x1FB00))  # where emoji are
+_SPACING_MARKS: Final = frozenset("\u0e33\u0eb3")  # Thai and Lao vowels that are letters to Unicode's categories
+_LINKERS: Final = frozenset("\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d")  # of Devanagari, Bengali, Gujarati, Odia, Telugu, Malayalam
+_JAMO_BEHIND: Final = (range(0x1160, 0x1200), range(0xD7B0, 0xD7FC))  # vowels and final consonants of Hangul
+_JAMO_BEFORE: Final = (range(0x1100, 0x1200), range(0xA960, 0xA97D), range(0xAC00, 0xD7FC))  # what these can follow
+_JAMO_FIRST: Final = (range(0x1100, 0x1160), range(0xA960, 0xA97D))  # what another one and a whole syllable can follow
+
+
+def _belongs_to(before: str, character: str) -> bool:
+    """Whether a character is a part of the symbol in front of it."""
+    code, last = ord(character), ord(before[-1])
+    if unicodedata.category(character).startswith("M") or character in "\u200c\u200d" or character in _SPACING_MARKS:
+        return True
+    if code in _SKINS or code in _TAGS:
+        return True
+    if code in _FLAG_LETTERS:
+        return len(before) == 1 and last in _FLAG_LETTERS
+    if before[-1] == _JOINER and _is_among(code, _PICTURES):
+        return _is_among(ord(before[0]), _PICTURES)
+    if _is_among(code, _JAMO_BEHIND):
+        return _is_among(last, _JAMO_BEFORE)
+    if _is_among(code, _JAMO_FIRST) or 0xAC00 <= code <= 0xD7A3:
+        return _is_among(last, _JAMO_FIRST)
+    return _is_linked(before) and unicodedata.category(character) == "Lo" and code >> 7 == ord(before[0]) >> 7
+
+
+def _is_linked(before: str) -> bool:
+    """Whether the symbol ends in a sign that binds the next consonant to it."""
+    end = before.rstrip(_JOINER)[-1:]
+    return end in _LINKERS and unicodedata.category(before[0]) == "Lo"
+
+
+def _is_among(code: int, ranges: Iterable[range]) -> bool:
+    return any(code in one for one in ranges)
+
+
+def cells(letter: str) -> int:
+    """How many half squares a symbol takes: two of Chinese, Japanese, Korean and emoji, one of everything else."""
+    return 2 if unicodedata.east_asian_width(letter[0]) in "WF" or letter.startswith(_FLAGS) else 1
+
+
+_FLAGS: Final = tuple(chr(code) for code in _FLAG_LETTERS)
+
+
+def typeset(
+    texts: Iterable[Sequence[Sequence[Sequence[str]]]], size: tuple[int, int], dice: Dice, leftward: Collection[int] = ()
+) -> list[Block]:
     """A layout of invented text inside an image: blocks of paragraphs of lines of words, set one under the other.
 
     The letters are twice as high as wide and as large as the image allows, down to a pixel; in an image too small for
-    them boxes coincide, and still lie inside.
+    them boxes coincide, and still lie inside. The blocks of these numbers, from 0, are written from right to left: words and symbols
+    stay in the order in which they are read, and each stands to the left of the one before.
     """
-    blocks = [list(block) for block in texts]
+    blocks = [[[[letters(word) for word in line] for line in paragraph] for paragraph in block] for block in texts]
     lines = [line for block in blocks for paragraph in block for line in paragraph]
     if not lines:
         return []
-    columns = max(sum(len(word) + 1 for word in line) for line in lines)
+    columns = max(sum(_width(word) + 1 for word in line) for line in lines)
     rows = len(lines) + len(blocks)  # an empty one after each block
     left, top = dice.between(0.05, 0.3) * size[0], dice.between(0.05, 0.3) * size[1]
     height = min(0.6 * size[1] / rows, 2 * 0.6 * size[0] / columns)
     setter = _Setter(size, left, top, height, dice)
     layout: list[Block] = []
-    for block in blocks:
+    for number, block in enumerate(blocks):
+        setter.mirrored = left + left + columns * height / 2 if number in leftward else None
         layout.append([[[setter.word(word) for word in line] for line in setter.lines(paragraph)] for paragraph in block])
         setter.feed()
     return layout
+
+
+def _width(word: Iterable[str]) -> int:
+    return sum(cells(letter) for letter in word)
 
 
 class _Setter:
     """A typesetter's hand: where the next letter goes."""
 
     def __init__(self, size: tuple[int, int], left: float, top: float, height: float, dice: Dice) -> None:
+        self.mirrored: float | None = None  # for lines from right to left: the sum of where a thing stands and where it would from the left
         self._size = size
         self._left = self._x = left
         self._y = top - height
@@ -230,18 +294,25 @@ class _Setter:
         self._x = self._left
         self._y += self._height
 
-    def lines(self, paragraph: Sequence[Sequence[str]]) -> Iterable[Sequence[str]]:
+    def lines(self, paragraph: Sequence[Sequence[list[str]]]) -> Iterable[Sequence[list[str]]]:
         for line in paragraph:
             self.feed()
             yield line
 
-    def word(self, word: str) -> Word:
-        symbols = [self._symbol(letter) for letter in letters(word)]
+    def word(self, word: list[str]) -> Word:
+        start, width = self._x, _width(word) * self._height / 2
+        self._x += width
+        # In lines from right to left digits and words of other scripts run to the right all the same.
+        backward = self.mirrored is not None and any(unicodedata.bidirectional(letter[0]) in ("R", "AL") for letter in word)
+        at = start if self.mirrored is None else self.mirrored - start - (0 if backward else width)
+        symbols = []
+        for letter in word:
+            step = cells(letter) * self._height / 2
+            symbols.append(self._symbol(letter, at - step if backward else at, step))
+            at += -step if backward else step
         self._x += self._height / 2
         return symbols
 
-    def _symbol(self, letter: str) -> Symbol:
-        x, step = self._x, self._height / 2
-        self._x += step
-        box = Box.within(self._size, x, self._y, x + 0.9 * step, self._y + 0.8 * self._height)
+    def _symbol(self, letter: str, x: float, step: float) -> Symbol:
+        box = Box.within(self._size, x, self._y, x + step - 0.05 * self._height, self._y + 0.8 * self._height)
         return Symbol(letter, box, self._dice.between(0.93, 0.9999))

@@ -8,6 +8,7 @@ Machine ids (mids) that are publicly known are in KNOWN_MIDS; every other is der
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -21,6 +22,12 @@ def mid(name: str) -> str:
         return known
     digest = hashlib.sha256(name.encode()).digest()
     return "/m/0" + "".join(MID_LETTERS[byte % 32] for byte in digest[:5])
+
+
+def newer_mid(name: str) -> str:
+    """An id of the newer shape, such as /g/11c47fvr88: longer, for names of which there are thousands."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return "/g/11" + "".join(MID_LETTERS[byte % 32] for byte in digest[:8])
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,6 +547,7 @@ PRODUCT_LABELS: Final = {
 
 ENGLISH: Final = "en"
 # Signs in other languages, for requests that name one. Between words of Chinese, Japanese and Thai there is no space: "|" parts them.
+# Texts are in the order in which they are read, also those that are written from right to left.
 PHRASES: Final = {
     "fr": ("SORTIE DE SECOURS", "Défense de fumer", "Ouvert tous les jours", "Fraîchement préparé", "PRIÈRE DE FERMER/LA PORTE"),
     "de": ("NOTAUSGANG", "Bitte nicht stören", "Täglich geöffnet", "ZUTRITT FÜR UNBEFUGTE/VERBOTEN", "Straße gesperrt"),
@@ -556,8 +564,54 @@ PHRASES: Final = {
     "ja": ("非常口", "禁煙", "毎日|営業", "焼きたて|パン", "足元|に|ご注意|ください"),
     "zh": ("紧急|出口", "禁止|吸烟", "每天|营业", "新鲜|面包", "小心|地滑"),
     "th": ("ทางออก|ฉุกเฉิน", "ห้าม|สูบบุหรี่", "เปิด|ทุกวัน", "ขนมปัง|สด", "ระวัง|พื้นลื่น"),
+    "vi": ("LỐI THOÁT HIỂM", "Cấm hút thuốc", "Mở cửa hàng ngày", "Bánh mì tươi/mỗi sáng", "Cẩn thận: sàn trơn"),
+    "ar": ("مخرج الطوارئ", "ممنوع التدخين", "مفتوح يوميًا/من 8 إلى 22", "خبز طازج/كل صباح", "انتبه: الأرضية زلقة"),
+    "fa": ("خروج اضطراری", "سیگار کشیدن ممنوع", "هر روز باز است", "نان تازه/هر روز صبح", "درب ساعت 22 بسته می‌شود"),
+    "iw": ("יציאת חירום", "אסור לעשן", "פתוח כל יום/מ־8 עד 22", "לחם טרי/כל בוקר", "זהירות: רצפה רטובה", "שָׁלוֹם"),
+    "hi": ("आपातकालीन निकास", "धूम्रपान निषेध", "प्रतिदिन खुला", "ताज़ी रोटी/हर सुबह", "सावधान: फ़र्श गीला है"),
+    "bn": ("জরুরি বহির্গমন", "ধূমপান নিষেধ", "প্রতিদিন খোলা", "তাজা রুটি", "সাবধান: মেঝে ভেজা"),
+    "ta": ("அவசர வழி", "புகைபிடிக்கத் தடை", "தினமும் திறந்திருக்கும்", "புதிய ரொட்டி", "கவனம்: ஈரமான தரை"),
 }
 UNSPACED: Final = frozenset({"ja", "zh", "th"})
+LEFTWARD: Final = frozenset({"ar", "fa", "iw"})  # written from right to left
+OTHER_CODES: Final = {"he": "iw", "zh-Hant": "zh"}  # what a hint may call a language; in answers Hebrew is iw (recorded)
+
+_EMOJI: Final = (
+    "OPEN 🎉🎉/ALL DAY ⏰",
+    "FRESH 🍕 HERE/👨‍👩‍👧‍👦 WELCOME",
+    "THANK YOU 🙏🏽/❤️ 🏳️‍🌈",
+    "CALL ☎️ 1️⃣2️⃣3️⃣",
+    "WE SHIP TO/🇫🇷 🇯🇵 🇧🇷 🏴󠁧󠁢󠁳󠁣󠁴󠁿",
+)
+_MARKS: Final = ("Z̷̧̢͖̓̾à̴͚͠l̵͙̈́ǵ̸̲o̶̪͗ TEXT", "café creme brûlée", "Ångström ñandú", "x̂ ȳ z⃗")
+
+# What is written where a script is asked for: the languages that use it, and their phrases.
+SCRIPTS: Final[dict[str, tuple[tuple[str, tuple[str, ...]], ...]]] = {
+    **{
+        script: tuple((code, PHRASES[code]) for code in codes.split())
+        for script, codes in {
+            "latin": "fr de es it pt nl pl sv tr vi",
+            "cyrillic": "ru",
+            "greek": "el",
+            "arabic": "ar fa",
+            "hebrew": "iw",
+            "cjk": "ja zh ko",
+            "devanagari": "hi",
+            "bengali": "bn",
+            "tamil": "ta",
+            "thai": "th",
+        }.items()
+    },
+    "emoji": ((ENGLISH, _EMOJI),),
+    "combining": (("vi", tuple(unicodedata.normalize("NFD", phrase) for phrase in PHRASES["vi"])), (ENGLISH, _MARKS)),
+}
+
+# In front of a name they make another thing of it, so that a list of labels, objects or brands can be as long as a load test wants.
+KINDS: Final = _list(
+    "Antique, Black, Blue, Broken, Bronze, Brown, Copper, Dark, Decorated, Double, Electric, Folding, Giant, Glass, Golden, Green, Heavy, "
+    "Iron, Large, Leather, Light, Little, Long, Modern, Narrow, New, Old, Orange, Painted, Plastic, Purple, Red, Round, Rusty, Short, Silver, "
+    "Square, Steel, Striped, White, Wide, Wooden, Yellow"
+)
 
 _KNOWN = """
 Animal /m/0jbk, Dog /m/0bt9lr, Cat /m/01yrx, Bird /m/015p6, Horse /m/03k3r, Cattle /m/01xq0k1, Sheep /m/07bgp, Goat /m/03fwl, Elephant /m/0bwd_0j,
