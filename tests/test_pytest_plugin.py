@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from pathlib import Path
 
+import psutil
 import pytest
 
 from vision_emulator import VisionEmulator
@@ -264,3 +267,27 @@ def test_the_process_ends_with_the_session(project: pytest.Pytester) -> None:
     address = next(line.split()[1] for line in result.stdout.lines if line.startswith("address "))
     check = [sys.executable, "-m", "vision_emulator", "healthcheck", "--host", address]
     assert project.run(*check, timeout=SECONDS_MAX).ret == 1
+
+
+def test_the_process_ends_with_a_session_that_is_killed(project: pytest.Pytester) -> None:
+    """No server and no file is left behind when nothing could be cleared up."""
+    project.makepyfile("""
+        import os
+        import pathlib
+        import signal
+
+        import psutil
+
+        def test_it(vision_emulator):
+            beside = psutil.Process().children()
+            (folder,) = {pathlib.Path(word).parent for one in beside for word in one.cmdline() if word.endswith(".toml")}
+            pathlib.Path("beside").write_text(" ".join([str(folder), *(str(one.pid) for one in beside)]))
+            os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    run(project, "--vision-emulator=process", "-p", "no:xdist")
+    folder, *beside = (project.path / "beside").read_text().split()
+    assert len(beside) == 2  # the server, and who waits for the end
+    for process in map(int, beside):
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(process).wait(timeout=30)
+    assert not Path(folder).exists()

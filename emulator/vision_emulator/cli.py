@@ -53,12 +53,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown argument {unknown[0]}{_did_you_mean(unknown[0], chosen.parser)}")
     try:
-        return int(chosen.run(chosen))
+        return _run(chosen)
     except (ConfigError, CannotStart) as refusal:
         print(f"{PROGRAM}: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _run(chosen: Namespace) -> int:
+    """The exit code of a command; a reader of its output that has seen enough, such as head, ends it without a word."""
+    try:
+        code = int(chosen.run(chosen))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more, and complain, at its end
+        return 1
+    return code
 
 
 def _parser() -> ArgumentParser:
@@ -249,9 +262,10 @@ async def _run_beside(config: Config, command: Sequence[str]) -> int:
 
     from vision_emulator import launch
     from vision_emulator.app import Emulator
+    from vision_emulator.swept import Swept
 
     async with AsyncExitStack() as stack:
-        swept = stack.enter_context(launch.Swept())
+        swept = stack.enter_context(Swept())
         emulator = await _enter(stack, Emulator(config))
         try:
             code = await launch.run(emulator, command, configuration.environment(), swept)

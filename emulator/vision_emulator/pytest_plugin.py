@@ -175,21 +175,21 @@ def _options(pytestconfig: pytest.Config) -> Config:
 @contextmanager
 def _process(config: Config, folder: Path) -> Iterator[RemoteEmulator]:
     """An emulator in a process of its own, told everything by a file, and nothing by the environment."""
-    import tempfile
-
     from vision_emulator.config import OPTIONS, PREFIX, Loaded, as_toml
     from vision_emulator.remote import RemoteEmulator
+    from vision_emulator.swept import Swept
 
     token = config.control_token or uuid.uuid4().hex
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}  # noqa: TID251 - handed on
     environment[PREFIX + "CONTROL_TOKEN"] = token  # not as a flag, which others on this machine could read
-    with tempfile.TemporaryDirectory(prefix="vision-emulator-") as home, Path(home, "log").open("w+b") as log:
-        told = Path(home, "vision-emulator.toml")
+    with Swept() as swept, (swept.folder / "log").open("w+b") as log:
+        told = swept.folder / "vision-emulator.toml"
         told.write_text(as_toml(Loaded(config, dict.fromkeys(OPTIONS, "pytest"), ())), encoding="utf-8")
         command = [sys.executable, "-m", "vision_emulator", "serve", "--config", str(told)]
         with subprocess.Popen(  # noqa: S603 - this very interpreter
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
         ) as process:
+            swept.tell(process.pid)  # it ends with this process, also when that is killed
             late = threading.Timer(START_SECONDS_MAX, process.kill)
             late.start()
             try:
@@ -208,6 +208,7 @@ def _process(config: Config, folder: Path) -> Iterator[RemoteEmulator]:
                     process.wait(STOP_SECONDS_MAX)
                 except subprocess.TimeoutExpired:
                     process.kill()
+                swept.tell(0)
 
 
 @contextmanager
