@@ -236,6 +236,17 @@ def test_annotate_prints_json_for_files(capsys: pytest.CaptureFixture[str]) -> N
     assert "labelAnnotations" not in responses[0]
 
 
+def test_a_reader_that_has_seen_enough_ends_the_command_without_a_word() -> None:
+    """As in ``annotate … | head -1``: no traceback, and the exit code says that not all was written."""
+    Image.new("RGB", (60, 40), "red").save("red.png")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        command = [sys.executable, "-m", "vision_emulator", "annotate", "red.png"]
+        run = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=SECONDS_MAX, check=False)
+    assert (run.returncode, run.stderr) == (1, "")
+
+
 def test_annotate_keeps_going_after_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     """A missing file and one that is no image fail alone; the exit code says that something did."""
     Image.new("RGB", (60, 40), "red").save("red.png")

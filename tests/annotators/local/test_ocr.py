@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from pages_of_text import GERMAN, PARAGRAPHS, encoded, font, page, word_error_rate
 from vision_emulator.annotators import Picture, Settings, SettingsError
-from vision_emulator.annotators.local import Local, ocr
+from vision_emulator.annotators.local import PARTS, Local, ocr
 from vision_emulator.annotators.local.ocr import Ocr
 from vision_emulator.contract.errors import Code, VisionError
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
@@ -263,6 +263,16 @@ def test_parts_are_known_ones(parts: object, said: str) -> None:
     """A misspelt part is an error at the start, and the known ones are named."""
     with pytest.raises(SettingsError, match=said):
         Local.create(Settings(table={"parts": parts}))
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [("models", "the setting models"), ("logos", "the setting logos"), ("web", "the setting web = true")]
+)
+def test_a_part_that_cannot_work_says_what_it_needs(part: str, said: str) -> None:
+    """Asked for by name, a part without its library or setting is an error at the start that says how to get it."""
+    with pytest.raises(SettingsError, match=f"parts: {part} cannot work here without {said}"):
+        Local.create(Settings(table={"parts": ["embedded", part]}))
+    assert all(kind.needs for kind in PARTS if kind.name not in ("embedded", "properties"))
 
 
 def test_parts_that_were_not_asked_for_are_silent() -> None:

@@ -47,9 +47,9 @@ class Local(Annotator):
         """One with every part that this machine and these settings allow, or with those that the setting ``parts`` names."""
         asked = _asked(settings.table)
         made = {kind.name: kind.create(settings) for kind in PARTS if asked is None or kind.name in asked}
-        for name in asked or ():
-            if made[name] is None:
-                raise SettingsError(f"parts: {name} cannot work here: a library or a setting that it needs is missing")
+        for kind in PARTS:
+            if kind.name in made and asked is not None and made[kind.name] is None:
+                raise SettingsError(f"parts: {kind.name} cannot work here without {kind.needs}")
         return cls([part for part in made.values() if part is not None], settings.threads)
 
     async def __aexit__(self, *exc: object) -> None:

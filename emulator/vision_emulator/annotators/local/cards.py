@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -118,7 +118,8 @@ def read(file: Path) -> Card:
     except msgspec.ValidationError as wrong:
         said, _, place = str(wrong).partition(" - at `$")
         key = re.sub(r"\[\.\.\.]|\[\d+]", "", place.rstrip("`").lstrip("."))
-        raise _refusal(file, key or "the card", said.replace(" | null", "")) from wrong
+        words = _words(key) if said.startswith("Invalid enum") else ()
+        raise _refusal(file, key or "the card", said.replace(" | null", "") + (f"; it is {' or '.join(words)}" if words else "")) from wrong
     _check_features(file, card)
     if card.task == "clip" and card.embeddings is None:
         raise _refusal(file, "embeddings", "a clip model needs those of its labels' texts, as an .npy file of labels x length")
@@ -197,6 +198,14 @@ def _check_keys(file: Path, values: Mapping[str, Any], kind: type[Struct], under
             raise _refusal(file, f"{under}{key}", f"no such key{_nearest(key, kind.__struct_fields__)}")
         if isinstance(hints[key], type) and issubclass(hints[key], Struct) and isinstance(value, dict):
             _check_keys(file, value, hints[key], f"{under}{key}.")
+
+
+def _words(key: str) -> tuple[str, ...]:
+    """Those of which one stands at a key."""
+    hint: Any = Card
+    for part in key.split("."):
+        hint = get_type_hints(hint)[part]
+    return next((get_args(kind) for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal), ())
 
 
 def _check_features(file: Path, card: Card) -> None:

@@ -203,6 +203,7 @@ class Faces(Part):
     name: ClassVar[str] = "faces"
     features = frozenset({Feature.FACE_DETECTION})
     note: ClassVar[str] = "real faces by OpenCV's cascades or a model that you supply; emotions are UNKNOWN"
+    needs: ClassVar[str] = "OpenCV 4: pip install 'vision-emulator[cv]'"
     settings_known: ClassVar[frozenset[str]] = frozenset({"face_model"})
 
     def __init__(self, faces: Finder) -> None:
@@ -275,7 +276,7 @@ def landmarks(points: Sequence[Point]) -> list[tuple[int, Point]]:
 
 def angles(points: Sequence[Point]) -> dict[str, float]:
     """Roll, in degrees clockwise, from two eyes; from five points also pan (to the viewer's right) and tilt (upwards), by the proportions
-    of a template: good to about ten degrees.
+    of a template; they were not compared with measured heads.
     """
     if len(points) < 2:
         return {}

@@ -56,6 +56,7 @@ class Landmarks(Part):
     name: ClassVar[str] = "landmarks"
     features = frozenset({Feature.LANDMARK_DETECTION})
     note: ClassVar[str] = "those that are registered, by the position in EXIF and by images, and no others"
+    needs: ClassVar[str] = "the setting landmarks"
     settings_known: ClassVar[frozenset[str]] = frozenset({"landmarks"})
 
     def __init__(self, landmarks: Sequence[_Landmark]) -> None:

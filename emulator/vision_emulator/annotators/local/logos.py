@@ -52,6 +52,7 @@ class Logos(Part):
     name: ClassVar[str] = "logos"
     features = frozenset({Feature.LOGO_DETECTION})
     note: ClassVar[str] = "those whose images are registered, and no others"
+    needs: ClassVar[str] = "the setting logos"
     settings_known: ClassVar[frozenset[str]] = frozenset({"logos"})
 
     def __init__(self, logos: Sequence[_Logo]) -> None:

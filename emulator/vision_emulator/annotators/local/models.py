@@ -60,6 +60,7 @@ class Models(Part):
 
     name: ClassVar[str] = "models"
     note: ClassVar[str] = "by the models that you supply"
+    needs: ClassVar[str] = "the setting models"
     settings_known: ClassVar[frozenset[str]] = frozenset({"models"})
 
     def __init__(self, models: Sequence[Model]) -> None:

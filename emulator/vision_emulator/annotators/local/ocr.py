@@ -60,6 +60,7 @@ class Ocr(Part):
 
     name: ClassVar[str] = "ocr"
     note: ClassVar[str] = "text in pixels is read by tesseract"
+    needs: ClassVar[str] = "tesserocr and tesseract's packs: pip install 'vision-emulator[ocr]' (Debian: apt install tesseract-ocr-eng)"
     features = READING
     settings_known: ClassVar[frozenset[str]] = frozenset({"tessdata", "languages"})
 

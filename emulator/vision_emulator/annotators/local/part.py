@@ -17,6 +17,7 @@ class Part(ABC):
     features: frozenset[int]  # what it answers, as numbers of Feature.Type
     note: ClassVar[str] = ""  # how it answers them, for the ledger: the end of a sentence
     partial: ClassVar[bool] = False  # whether there are pictures that it leaves to who comes after it
+    needs: ClassVar[str] = ""  # what is missing where ``create`` makes none, in words
     settings_known: ClassVar[frozenset[str]] = frozenset()  # the keys of [settings.local] that it reads
     remembered: bool = True  # whether the same picture and request get the same answer again
 

@@ -61,6 +61,7 @@ class Scene(Part):
 
     name: ClassVar[str] = "scene"
     note: ClassVar[str] = "text in pixels is read by rapidocr"
+    needs: ClassVar[str] = "rapidocr: pip install 'vision-emulator[ocr-scene]'"
     features = frozenset({Feature.TEXT_DETECTION})
 
     def __init__(self) -> None:

@@ -169,6 +169,7 @@ class Web(Part):
     name: ClassVar[str] = "web"
     features = frozenset({Feature.WEB_DETECTION})
     note: ClassVar[str] = "copies, cuttings and look-alikes that lie in the server's own buckets"
+    needs: ClassVar[str] = "the setting web = true"
     settings_known: ClassVar[frozenset[str]] = frozenset({"web"})
     remembered = False  # buckets change
 
