@@ -97,7 +97,11 @@ async def test_rules_are_listed_and_removed(emulator: Emulator) -> None:
     [
         ({}, "script is empty"),
         ({"scrpt": []}, "did you mean script"),
-        ({"script": [{"fault": "rejct", "code": 3}]}, "rejct"),
+        ({"script": [{"fault": "rejct", "code": 3}]}, "'rejct' is no fault at `$.script[0].fault`; did you mean reject?"),
+        ({"script": [REJECT], "transport": "http"}, "'http' is no transport at `$.transport`; use one of any, grpc, rest"),
+        ({"script": [REJECT], "transport": "grpc", "method": "storage.*"}, "can never strike"),
+        ({"preset": "quota-exceeded", "parameters": {"callsPerMinut": 1}}, "did you mean callsPerMinute"),
+        ({"preset": "expired-token", "parameters": {"x": 1}}, "it takes none"),
         ({"script": [{"fault": "reject"}]}, "code"),
         ({"script": [{"fault": "reject", "code": 3, "retryAfter": 1}]}, "did you mean retryAfterSeconds"),
         ({"script": [REJECT], "times": "1"}, "times"),

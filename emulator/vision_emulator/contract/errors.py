@@ -521,6 +521,16 @@ def too_many_operations() -> VisionError:
     return VisionError(Code.RESOURCE_EXHAUSTED, f"{limits.OPERATIONS_KEPT_MAX} operations are unfinished already. Cancel some, or wait.")
 
 
+def operation_not_kept(reason: str) -> VisionError:
+    """An operation that the data directory does not take. Wording ours: the real service has no such directory."""
+    return VisionError(Code.UNAVAILABLE, f"The operation was not begun, since it cannot be kept: {reason}.")
+
+
+def output_storage_full(uri: str) -> VisionError:
+    """An operation whose results find no room. Wording ours: the real storage is never full."""
+    return VisionError(Code.RESOURCE_EXHAUSTED, f"Error writing final output to: {_shown(uri)}. The storage is full.")
+
+
 def operation_cancelled() -> VisionError:
     """What an operation that was cancelled ends with. Documented; wording ours."""
     return VisionError(Code.CANCELLED, "The operation was cancelled.")
@@ -547,10 +557,10 @@ def page_size_negative(size: int) -> VisionError:
 
 
 def pace_malformed(text: str) -> VisionError:
-    """An x-vision-emulator-pace that says nothing. Wording ours: the real service has no paces."""
+    """A pace, of a call's x-vision-emulator-pace for example, that says nothing. Wording ours: the real service has no paces."""
     return VisionError(
         Code.INVALID_ARGUMENT,
-        f"Invalid x-vision-emulator-pace: {text[:100]!r}. Use auto, instant, polls:N, seconds:S, manual or never.",
+        f"Invalid pace: {text[:100]!r}. Use auto, instant, polls:N, seconds:S, manual or never.",
     )
 
 

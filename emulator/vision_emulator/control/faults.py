@@ -297,6 +297,8 @@ def _check(rule: Rule, methods: frozenset[str]) -> None:
         raise RuleRefused(f"ttlSeconds is {rule.ttl_seconds:g}; it must be more than 0, else the rule can never strike")
     if all(isinstance(step, Pass) for step in rule.steps()):
         raise RuleRefused("script does nothing but pass, so the rule can never strike")
+    if rule.transport == "grpc" and methods.issubset(STORAGE_METHODS):
+        raise RuleRefused("transport is grpc, which no call of Cloud Storage takes here, so the rule can never strike; use rest")
     for step in rule.steps():
         _check_step(step, methods)
     if rule.image is not None:

@@ -132,11 +132,15 @@ def expanded(name: str, parameters: dict[str, Any], given: Rule, names: set[str]
         raise RuleRefused(f"{name[:100]!r} is no preset; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(PRESETS)}"))
     if given.script:
         raise RuleRefused(f"preset {name} brings its own script; leave script out, or write a rule without a preset")
+    known = [field.encode_name for field in msgspec.structs.fields(preset.parameters)]
+    for unknown in parameters.keys() - known:
+        near = get_close_matches(unknown, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
+        raise RuleRefused(f"{unknown[:100]!r} is no parameter of {name}; {hint}")
     try:
         said = msgspec.convert(parameters, preset.parameters)
     except msgspec.ValidationError as wrong:
-        known = ", ".join(one.encode_name for one in msgspec.structs.fields(preset.parameters)) or "none"
-        raise RuleRefused(f"parameters of {name}: {wrong}; it takes {known}") from wrong
+        raise RuleRefused(f"parameters of {name}: {wrong}") from wrong
     _check(said)
     return msgspec.structs.replace(preset.rule(said), **{field: getattr(given, field) for field in names})
 

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
+_UNKNOWN_VALUE: Final = re.compile(r"Invalid (?:enum )?value '(?P<value>.*)' - at `(?P<place>[^`]*?(?P<name>\w+))(\[\d+\])*`", re.DOTALL)
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<name>[^`]*)`(?P<place>.*)", re.DOTALL)
 
 
@@ -77,6 +78,11 @@ def read(data: bytes, kind: type[Any]) -> Any:
 
 def explained(complaint: str, kind: type[Any]) -> str:
     """What msgspec says of a value, with the nearest known name behind an unknown one."""
+    value = _UNKNOWN_VALUE.fullmatch(complaint)
+    if value is not None:
+        near = get_close_matches(value["value"], values_of(kind, value["name"]), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(values_of(kind, value['name']))}"
+        return f"{value['value'][:100]!r} is no {value['name']} at `{value['place']}`; {hint}"
     unknown = _UNKNOWN_FIELD.search(complaint)
     if unknown is None:
         return complaint
@@ -89,3 +95,10 @@ def names_in(kind: type[Any]) -> set[str]:
     """Every key that a value of this type may have anywhere in it."""
     _, components = msgspec.json.schema_components([kind])
     return {name for schema in components.values() for name in schema.get("properties", {})}
+
+
+def values_of(kind: type[Any], key: str) -> list[str]:
+    """Every word that a value of this type may have under such a key."""
+    _, components = msgspec.json.schema_components([kind])
+    said = [schema.get("properties", {}).get(key, {}) for schema in components.values()]
+    return [str(word) for one in said for way in (one, *one.get("anyOf", ())) for word in way.get("enum", ())]
