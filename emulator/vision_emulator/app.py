@@ -35,8 +35,10 @@ from vision_emulator.core.service import Vision
 from vision_emulator.core.usage import Ledger, Prices
 from vision_emulator.remote import RemoteEmulator
 from vision_emulator.storage import Storage
+from vision_emulator.storage.data_dir import BUCKETS, DataDirectory
 from vision_emulator.storage.directory import DirectoryStorage
 from vision_emulator.storage.embedded import EmbeddedStorage, MemoryStorage
+from vision_emulator.storage.operation_store import OperationStore
 from vision_emulator.storage.web import WebImages
 from vision_emulator.surfaces import http, rpc
 from vision_emulator.surfaces.accounts import AccountsSurface
@@ -85,6 +87,10 @@ async def core(config: Config, clock: Clock, chance: Chance, url: Callable[[], s
     ``url`` answers, once it is known, where the server around it is reached.
     """
     async with AsyncExitStack() as stack:
+        data = stack.enter_context(DataDirectory(config.data_dir)) if config.data_dir is not None else None
+        store = OperationStore(data.operations) if data is not None else None
+        if store is not None:
+            stack.callback(store.close)
         storage = await stack.enter_async_context(_storage(config, clock))
         threads = stack.enter_context(ThreadPoolExecutor(CORES, thread_name_prefix="annotate"))
         library = StoredPictures(storage, url) if isinstance(storage, EmbeddedStorage) else None
@@ -95,11 +101,13 @@ async def core(config: Config, clock: Clock, chance: Chance, url: Callable[[], s
         annotation = ImageAnnotation(storage, annotators, web, config.annotate_timeout, usage)
         batches = Batches(annotation, storage, config.output_content_type)
         pace, kept_seconds = Pace.parse(config.pace), config.operations_kept_seconds
-        operations = await stack.enter_async_context(Operations(clock, chance, pace, config.project, kept_seconds))
+        operations = await stack.enter_async_context(Operations(clock, chance, pace, config.project, kept_seconds, store))
         admission = Admission(clock, config.project, credentials_required=config.auth == "required", calls_per_minute=config.quota)
         journal = Journal(clock, config.journal_entries, project=config.project, describe=described)
         faults = Faults(clock, chance, config.project)
-        yield Core(Vision(annotation, batches, operations, journal, admission, faults), storage)
+        vision = Vision(annotation, batches, operations, journal, admission, faults)
+        vision.resume()
+        yield Core(vision, storage)
 
 
 def _tables(config: Config) -> Mapping[str, Mapping[str, Any]]:
@@ -117,6 +125,9 @@ def _storage(config: Config, clock: Clock) -> Storage:
         return RemoteStorage(config.storage, Clock())  # its retries wait for another machine, not for a test
     if config.buckets is not None:
         return DirectoryStorage(config.buckets, clock, config.bucket, auto_create=config.auto_create_buckets)
+    if config.data_dir is not None:
+        folder = config.data_dir / BUCKETS
+        return DirectoryStorage(folder, clock, config.bucket, auto_create=config.auto_create_buckets, durable=True)
     return MemoryStorage(clock, config.bucket, auto_create=config.auto_create_buckets)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import sys
 from argparse import Action, ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from vision_emulator.app import Emulator
     from vision_emulator.contract.messages import AnnotateImageResponse
     from vision_emulator.core.service import Vision
+    from vision_emulator.storage.data_dir import DataDirectory
 
 T = TypeVar("T")
 
@@ -105,6 +108,14 @@ def _parser() -> ArgumentParser:
     )
     configuration.add_flags(annotate, *ANNOTATE_OPTIONS)
     _add_fixtures(command("fixtures", _fixtures, "Check rule files, write new ones for images, print their JSON Schema."))
+    archived = command(
+        "export", _export, "Write the state in --data-dir, buckets and operations, to one tar file; no server may run on it."
+    )
+    archived.add_argument("file", metavar="FILE", type=Path, help="a new .tar, or compressed .tar.gz or .tgz")
+    configuration.add_flags(archived, "data_dir", "log_level")
+    restored = command("import", _import, "Take over an exported state into --data-dir, which must hold none; all of it or nothing.")
+    restored.add_argument("file", metavar="FILE", type=Path, help="what export wrote")
+    configuration.add_flags(restored, "data_dir", "log_level")
     configuration.add_flags(command("config", _config, "Print every option, its value and where it came from, as TOML."))
     healthcheck = command("healthcheck", _healthcheck, "Exit 0 when the emulator at --host and --port is ready, 1 when it is not.")
     configuration.add_flags(healthcheck, "host", "port")
@@ -248,7 +259,6 @@ def _joined(config: Config) -> str:
 
 def _exec(chosen: Namespace) -> int:
     import asyncio
-    from dataclasses import replace
 
     loaded = configuration.load(_flags(chosen))
     unsaid = {name: value for name, value in EXEC_DEFAULTS.items() if loaded.origins[name] == "default"}
@@ -364,7 +374,7 @@ async def _annotate_all(config: Config, paths: Sequence[Path], features: Sequenc
     from vision_emulator.control.clock import Chance, SystemClock
 
     async with AsyncExitStack() as stack:
-        vision, _ = await _enter(stack, core(config, SystemClock(), Chance()))
+        vision, _ = await _enter(stack, core(replace(config, data_dir=None), SystemClock(), Chance()))  # which a server may be using
         return [await _annotate_one(vision, path, features) for path in paths]
 
 
@@ -476,8 +486,51 @@ async def _new_rules(config: Config, chosen: Namespace) -> list[dict[str, Any]]:
 
     names = _feature_names(chosen.feature)
     async with AsyncExitStack() as stack:
-        vision, _ = await _enter(stack, core(config, SystemClock(), Chance()))
+        vision, _ = await _enter(stack, core(replace(config, data_dir=None), SystemClock(), Chance()))  # which a server may be using
         return await new_rules(vision, chosen.images, names, chosen.match, chosen.folder)
+
+
+# ---- export, import ----
+
+
+def _export(chosen: Namespace) -> int:
+    folder, archive = _data_dir(chosen), Path(chosen.file)
+    if not folder.is_dir():
+        raise CannotStart(f"{folder} is no folder: there is nothing to export")
+    with _opened(folder) as data:
+        print(f"{data.export(archive)} files of {folder} are in {archive}")
+    return 0
+
+
+def _import(chosen: Namespace) -> int:
+    folder, archive = _data_dir(chosen), Path(chosen.file)
+    if not archive.is_file():
+        raise CannotStart(f"{archive} is no file: there is nothing to import")
+    with _opened(folder) as data:
+        print(f"{data.restore(archive)} files of {archive} are in {folder}")
+    return 0
+
+
+def _data_dir(chosen: Namespace) -> Path:
+    folder = _load(chosen).config.data_dir
+    if folder is None:
+        raise CannotStart("name the folder of the state: --data-dir FOLDER")
+    return folder
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[DataDirectory]:
+    """The data directory, of which no server may be running; CannotStart says what is in the way."""
+    from vision_emulator.storage import StorageError
+    from vision_emulator.storage.data_dir import DataDirectory
+
+    try:
+        with DataDirectory(folder) as data:
+            yield data
+    except StorageError as failure:
+        raise CannotStart(str(failure)) from failure
+    except OSError as failure:
+        raise CannotStart(f"{failure.filename or folder}: {failure.strerror or failure}") from failure
 
 
 # ---- config, healthcheck ----

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, get_args, get_type_hints
 PREFIX: Final = "VISION_EMULATOR_"
 FILE_NAME: Final = "vision-emulator.toml"
 STORAGE_VARIABLE: Final = "STORAGE_EMULATOR_HOST"
-STORAGE_OPTIONS: Final = ("storage", "buckets", "bucket", "auto_create_buckets")
+STORAGE_OPTIONS: Final = ("storage", "buckets", "data_dir", "bucket", "auto_create_buckets")
 AUTH: Final = ("open", "required")
 CLOCKS: Final = ("system", "manual")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -181,6 +181,9 @@ class Config:
     buckets: Path | None = _option(  # noqa: RUF009 - a dataclass field under another name
         None, "folder to serve as buckets: FOLDER/bucket/object; unset: buckets live in memory", "FOLDER"
     )
+    data_dir: Path | None = _option(  # noqa: RUF009 - a dataclass field under another name
+        None, "folder for state that survives: buckets as files, operations in a database; unset: operations live in memory", "FOLDER"
+    )
     bucket: tuple[str, ...] = _option((), "bucket to make at start (a list)", "NAME")
     auto_create_buckets: bool = _option(False, "make a bucket when it is first named, instead of answering that it is missing")
     allow_url: tuple[str, ...] = _option(
@@ -265,6 +268,8 @@ class Config:
                 )
         if self.storage is not None and self.buckets is not None:
             raise ConfigError("storage and buckets exclude each other: the buckets are either at that address or in that folder")
+        if self.data_dir is not None and self.buckets is not None:
+            raise ConfigError("data_dir and buckets exclude each other: the buckets of a data directory are in it, in the folder buckets")
         if self.storage is not None and (self.bucket or self.auto_create_buckets):
             raise ConfigError("bucket and auto_create_buckets are for the built-in storage: make the buckets at the storage's address")
 
@@ -539,6 +544,8 @@ def _why_not_storage(endpoint: str, chosen: Mapping[str, Any]) -> str:
 
     if chosen.get("buckets") is not None:
         return f"is left alone: buckets are served from {chosen['buckets']}"
+    if chosen.get("data_dir") is not None:
+        return f"is left alone: buckets are kept in {chosen['data_dir']}"
     host = chosen.get("host", OPTIONS["host"].default)
     ports = (chosen.get("port", OPTIONS["port"].default), chosen.get("rest_port"))
     if any(names_this_server(endpoint, host, port) for port in ports if port):

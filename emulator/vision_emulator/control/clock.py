@@ -7,6 +7,7 @@ import hashlib
 import math
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -44,6 +45,16 @@ class Clock:
         self._ahead = 0.0 if start is None else start - time.time()  # noqa: TID251 - of the machine's time, while it is followed
         self._sleepers: dict[int, _Sleeper] = {}
         self._count = 0
+        self.moved: Callable[[], None] | None = None  # told when time was moved on or goes another way from now on
+
+    @property
+    def ahead(self) -> float:
+        """How far it is ahead of the machine's time, in seconds, when time moves by itself."""
+        return self._ahead
+
+    def go_on(self, now: float, ahead: float) -> None:
+        """Follows a clock that stopped at ``now`` when its process ended: time that moves by itself went on meanwhile, other time stood."""
+        self._now, self._ahead = now, ahead
 
     @property
     def mode(self) -> Mode:
@@ -52,9 +63,12 @@ class Clock:
 
     def now(self) -> float:
         """Seconds since 1970, never twice the same and never backwards."""
-        following = self._now + self.STEP
-        self._now = following if self._mode == "manual" else max(time.time() + self._ahead, following)  # noqa: TID251 - time's one home
-        return self._now
+        now = self._now + self.STEP
+        if self._mode != "manual":
+            machine = time.time() + self._ahead  # noqa: TID251 - time's one home
+            now = max(machine, now)
+        self._now = now
+        return now
 
     async def sleep(self, seconds: float) -> None:
         """Waits until so much time has passed on this clock; returns at once for zero or less."""
@@ -82,6 +96,7 @@ class Clock:
                 _wake(sleeper)
             else:
                 self._set_timer(sleeper)
+        self._tell()
 
     def switch(self, mode: Mode) -> None:
         """Lets time move by itself from where it is, or stops it there; who sleeps sleeps on, by the other rule."""
@@ -92,10 +107,15 @@ class Clock:
         for sleeper in self._sleepers.values():
             sleeper.still()
             self._set_timer(sleeper)
+        self._tell()
 
     def reset(self) -> None:
         """Back to the mode it was made with; what time it is stays, since objects and ids of before may still be about."""
         self.switch(self._mode_at_first)
+
+    def _tell(self) -> None:
+        if self.moved is not None:
+            self.moved()
 
     def _set_timer(self, sleeper: _Sleeper) -> None:
         if self._mode == "system":

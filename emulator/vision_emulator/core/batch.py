@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,14 +27,14 @@ from vision_emulator.contract.messages import (
 from vision_emulator.core import validate
 from vision_emulator.core.annotate import ImageAnnotation, Reader
 from vision_emulator.core.files import FileAnnotation, without_content
-from vision_emulator.core.operations import Output, shard_name
-from vision_emulator.storage import SCHEME, AccessDenied, GcsUri, Storage, StorageError
+from vision_emulator.core.operations import KeptShards, Output, shard_name
+from vision_emulator.storage import SCHEME, AccessDenied, Bucket, GcsUri, Storage, StorageError, StorageFull
 
 log = logging.getLogger(__name__)
 
 WINDOW: Final = 16  # images of one batch in flight: enough to hide storage latency, few enough to keep 20 MB images off the heap
 
-Look = Callable[[int], Awaitable[AnnotateImageResponse]]  # the response of the image or page at this place, counted from 0
+Look = Callable[[int, Counter[str]], Awaitable[AnnotateImageResponse]]  # of the image or page at this place, from 0; counts who answered
 Form = Callable[[list[AnnotateImageResponse]], Message]  # what an output file of these responses holds
 
 
@@ -45,6 +45,7 @@ class Shard:
     first: int
     responses: list[AnnotateImageResponse | None]
     missing: int = field(init=False)
+    answered_by: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.missing = len(self.responses)
@@ -59,6 +60,11 @@ class Shard:
         self.responses[index - self.first + 1] = response
         self.missing -= 1
         return self.missing == 0
+
+    @property
+    def failed(self) -> int:
+        """How many of its responses are errors."""
+        return sum(response is not None and response.HasField("error") for response in self.responses)
 
     def object_name(self, prefix: str) -> str:
         """Where it is written."""
@@ -85,13 +91,18 @@ class Batches:
         self._content_type = content_type
 
     async def images(
-        self, request: AsyncBatchAnnotateImagesRequest, reader: Reader, answered_by: Counter[str], outputs: list[Output]
+        self,
+        request: AsyncBatchAnnotateImagesRequest,
+        reader: Reader,
+        answered_by: Counter[str],
+        outputs: list[Output],
+        kept: KeptShards | None = None,
     ) -> AsyncBatchAnnotateImagesResponse:
         """Annotates every image and writes every shard, and keeps ``outputs`` up to date; VisionError when the destination cannot be
-        written."""
+        written. Shards that are ``kept`` as whole, images and all, are left alone."""
         images = list(request.requests)
 
-        async def look(index: int) -> AnnotateImageResponse:
+        async def look(index: int, answered_by: Counter[str]) -> AnnotateImageResponse:
             response = await self._annotation.annotate(images[index], reader, answered_by, index)
             response.context.uri = validate.image_uri(images[index])
             return response
@@ -99,38 +110,59 @@ class Batches:
         def form(responses: list[AnnotateImageResponse]) -> BatchAnnotateImagesResponse:
             return BatchAnnotateImagesResponse(responses=responses)
 
-        await self._write(request.output_config, len(images), look, form, WINDOW, reader, outputs)
+        await self._write(request.output_config, len(images), look, form, WINDOW, reader, answered_by, outputs, kept)
         return AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
 
     async def files(
-        self, request: AsyncBatchAnnotateFilesRequest, reader: Reader, answered_by: Counter[str], outputs: list[Output]
+        self,
+        request: AsyncBatchAnnotateFilesRequest,
+        reader: Reader,
+        answered_by: Counter[str],
+        outputs: list[Output],
+        kept: KeptShards | None = None,
     ) -> AsyncBatchAnnotateFilesResponse:
         """Annotates every page of every file and writes every shard, one file after the other, since a file may have a gigabyte.
 
         VisionError when a destination cannot be written, or a file cannot be read or opened; the files before it have their results.
         """
         for element in request.requests:
-            await self._file(element, reader, answered_by, outputs)
+            await self._file(element, reader, answered_by, outputs, kept)
         done = [AsyncAnnotateFileResponse(output_config=element.output_config) for element in request.requests]
         return AsyncBatchAnnotateFilesResponse(responses=done)
 
-    async def _file(self, request: AsyncAnnotateFileRequest, reader: Reader, answered_by: Counter[str], outputs: list[Output]) -> None:
+    async def _file(
+        self,
+        request: AsyncAnnotateFileRequest,
+        reader: Reader,
+        answered_by: Counter[str],
+        outputs: list[Output],
+        kept: KeptShards | None,
+    ) -> None:
         async with self._files.opened(request.input_config, reader) as document:
             if document.count > limits.PAGES_PER_FILE_MAX:
                 raise errors.file_too_many_pages(document.uri, document.count)
 
-            async def look(index: int) -> AnnotateImageResponse:
+            async def look(index: int, answered_by: Counter[str]) -> AnnotateImageResponse:
                 return await self._files.page(document, index + 1, request, reader, answered_by, index)
 
             def form(responses: list[AnnotateImageResponse]) -> AnnotateFileResponse:
                 return AnnotateFileResponse(input_config=without_content(request.input_config), responses=responses)
 
-            await self._write(request.output_config, document.count, look, form, document.in_flight_max, reader, outputs)
+            await self._write(request.output_config, document.count, look, form, document.in_flight_max, reader, answered_by, outputs, kept)
 
     async def _write(
-        self, output: OutputConfig, count: int, look: Look, form: Form, window: int, reader: Reader, outputs: list[Output]
+        self,
+        output: OutputConfig,
+        count: int,
+        look: Look,
+        form: Form,
+        window: int,
+        reader: Reader,
+        answered_by: Counter[str],
+        outputs: list[Output],
+        kept: KeptShards | None,
     ) -> None:
-        """Looks at all of them and writes the shards; output_not_writable when the destination cannot be written."""
+        """Looks at all of them and writes the shards that are not there; output_not_writable when the destination cannot be written."""
         destination = output.gcs_destination.uri
         where = GcsUri.parse(destination)
         size = validate.batch_size(output)
@@ -146,16 +178,25 @@ class Batches:
                 number = (shard.first - 1) // size
                 if refused is not None and number >= refused:
                     raise AccessDenied(f"a fault rule lets {refused} files be written")
-                await bucket.write(shard.object_name(where.object), shard.content(form), self._content_type)
+                content = shard.content(form)
+                if kept is not None:
+                    await kept.begin(progress.uri_of(number), content, shard.failed, shard.answered_by)
+                await bucket.write(shard.object_name(where.object), content, self._content_type)
                 progress.written[number] = 1
+                answered_by.update(shard.answered_by)
 
-            async def counted(index: int) -> AnnotateImageResponse:
-                response = await look(index)
+            async def counted(index: int, counts: Counter[str]) -> AnnotateImageResponse:
+                response = await look(index, counts)
                 progress.looked_at += 1
                 progress.failed += response.HasField("error")
                 return response
 
-            await _work(_places(count, size), counted, write, min(window, count))
+            if kept is not None:
+                await _recognise(kept, bucket, progress, answered_by)
+            await _work(_places(count, size, progress.written), counted, write, min(window, count))
+        except StorageFull as failure:
+            log.warning("%s cannot be written: %s", destination, failure)
+            raise errors.output_storage_full(destination) from failure
         except StorageError as failure:
             log.warning("%s cannot be written: %s", destination, failure)
             raise errors.output_not_writable(destination) from failure
@@ -166,7 +207,7 @@ async def _work(places: Iterator[tuple[int, Shard]], look: Look, write: Callable
 
     async def work() -> None:
         for index, shard in places:
-            if shard.put(index, await look(index)):
+            if shard.put(index, await look(index, shard.answered_by)):
                 await write(shard)
             await asyncio.sleep(0)  # noqa: TID251 - not time: a turn for the others, even when nothing here ever waits
 
@@ -178,8 +219,22 @@ async def _work(places: Iterator[tuple[int, Shard]], look: Look, write: Callable
         raise failures.exceptions[0] from None  # the other workers were cancelled because of it
 
 
-def _places(count: int, batch_size: int) -> Iterator[tuple[int, Shard]]:
-    """Each place of the batch, in order, with the shard that it belongs to."""
-    for shard in shards(count, batch_size):
+async def _recognise(kept: KeptShards, bucket: Bucket, progress: Output, answered_by: Counter[str]) -> None:
+    """Finds the shards that were written before the process was cut off."""
+    for number in range(len(progress.written)):
+        known = await kept.whole(bucket, progress.uri_of(number))
+        if known is not None:
+            first, last = progress.range_of(number)
+            progress.written[number] = 1
+            progress.looked_at += last - first + 1
+            progress.failed += known.failed
+            answered_by.update(known.answered_by)
+
+
+def _places(count: int, batch_size: int, written: Sequence[int]) -> Iterator[tuple[int, Shard]]:
+    """Each place of the batch whose shard is not yet ``written``, in order, with that shard."""
+    for number, shard in enumerate(shards(count, batch_size)):
+        if written[number]:
+            continue
         for index in range(shard.first - 1, shard.last):
             yield index, shard

@@ -2,26 +2,33 @@
 
 An operation has one id and is reachable under all four forms of its name, because clients and Google's own pages mix them:
 ``operations/ID``, ``projects/P/operations/ID``, ``projects/P/locations/L/operations/ID``, ``locations/L/operations/ID``.
+
+With a store an operation outlives the process: what was answered is on the disk before, and work that was cut off is gone on with.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import logging
 import math
 import re
 from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from vision_emulator.contract import errors, limits
 from vision_emulator.contract.errors import VisionError
-from vision_emulator.contract.messages import TYPE_URL, AnyMessage, Operation, OperationMetadata, Timestamp
-from vision_emulator.contract.methods import Call, Method
+from vision_emulator.contract.messages import TYPE_URL, V1, AnyMessage, Operation, OperationMetadata, Status, Timestamp, message_class
+from vision_emulator.contract.methods import METHODS, Call, Method
+from vision_emulator.control import journal
 from vision_emulator.control.clock import Chance, Clock
+from vision_emulator.storage import Bucket, GcsUri, StorageError
+from vision_emulator.storage.operation_store import Kept, NotKept, OperationStore, Row, Shard, Time, Unusable, Work
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +101,33 @@ class Output:
         return shard_name(self.destination, *self.range_of(number))
 
 
+class KeptShards:
+    """The files of one operation that outlives the process. What a file is to hold is kept before it is written, as a hash; so after a
+    crash it is known of each whether it is whole, and what is whole is left alone, even if its images would be answered otherwise now.
+    """
+
+    def __init__(self, store: OperationStore, id_: str, known: Mapping[str, Shard]) -> None:
+        self._store = store
+        self._id = id_
+        self._known = known
+
+    async def whole(self, bucket: Bucket, uri: str) -> Shard | None:
+        """What is known of a file that was written before the crash; None when it is still to be written."""
+        shard = self._known.get(uri)
+        if shard is None:
+            return None
+        try:
+            content = await bucket.read(GcsUri.parse(uri).object)
+        except StorageError:  # never written; or it is to be seen by the writing what the matter is
+            return None
+        return shard if (await asyncio.to_thread(hashlib.sha256, content)).digest() == shard.sha256 else None
+
+    async def begin(self, uri: str, content: bytes, failed: int, answered_by: Mapping[str, int]) -> None:
+        """Keeps what a file is to hold; NotKept when that cannot be."""
+        self._store.put_shard(self._id, Shard(uri, hashlib.sha256(content).digest(), failed, answered_by))
+        await self._store.committed()
+
+
 @dataclass(slots=True, eq=False)
 class Record:
     """One operation: what was asked, how far it is, and how often it was looked at."""
@@ -115,6 +149,8 @@ class Record:
     task: asyncio.Task[None] | None = None
     answered_by: dict[str, int] = field(default_factory=dict)  # annotator name → features it answered
     outputs: list[Output] = field(default_factory=list)  # begun so far; of a batch of images one, of files one for each
+    shards: KeptShards | None = None  # those files, when the operation outlives the process
+    forgotten: bool = False  # by its client, while the work goes on
 
     @property
     def id(self) -> str:
@@ -175,7 +211,15 @@ class Record:
 class Operations:
     """All operations of one server. An async context manager: leaving it stops what still runs."""
 
-    def __init__(self, clock: Clock, chance: Chance, pace: Pace, project: str, kept_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        chance: Chance,
+        pace: Pace,
+        project: str,
+        kept_seconds: float | None = None,
+        store: OperationStore | None = None,
+    ) -> None:
         self.pace = pace  # of calls that ask for none
         self.paces: dict[str, Pace] = {}  # of such calls of a project, where that has one of its own
         self._pace_at_first = pace
@@ -186,16 +230,34 @@ class Operations:
         self._records: dict[str, Record] = {}
         self._unfinished: dict[str, Record] = {}  # those whose work goes on, forgotten ones among them
         self._tasks: asyncio.TaskGroup | None = None
+        self._store = store
+        self._accepted: list[tuple[Record, Call]] = []  # by a process before this one, and not finished
+        self._leaving = False
 
     async def __aenter__(self) -> Self:
+        if self._store is not None:
+            self._load(await asyncio.to_thread(self._store.load))
+            self._clock.moved = self._put_time
+            self._put_time()
+            await self._store.committed()
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self.stop()
+        if self._store is None:
+            self.stop()
+        else:
+            self._leaving = True
+            for record in self._unfinished.values():
+                if record.task is not None:
+                    record.task.cancel()  # cut off, not cancelled: whoever comes next goes on with it
         if self._tasks is not None:
             await self._tasks.__aexit__(None, None, None)  # what went wrong outside is no failure of the work
+        if self._store is not None:
+            self._clock.moved = None
+            self._put_time()
+            await self._try_to_keep()
 
     def __iter__(self) -> Iterator[Record]:
         self._forget_old()
@@ -212,16 +274,30 @@ class Operations:
         name = f"{parent or f'projects/{self._project}'}/operations/{self._chance.hex(ID_DIGITS)}"
         return Record(name, method, pace, created=now, updated=now)
 
-    async def start(self, record: Record, work: Coroutine[Any, Any, Message]) -> Operation:
-        """Starts the work and answers at once, not done and with nothing but the name (recorded); pace ``instant`` answers it done."""
-        assert self._tasks is not None, "operations are started inside `async with`"
-        self._records[record.id] = self._unfinished[record.id] = record
-        record.task = self._tasks.create_task(self._run(record, work), name=record.name)
-        record.task.add_done_callback(lambda _: self._cut_short(record, work))
+    async def start(self, record: Record, work: Coroutine[Any, Any, Message], call: Call | None = None) -> Operation:
+        """Starts the work and answers at once, not done and with nothing but the name (recorded); pace ``instant`` answers it done.
+
+        With a store the ``call`` is kept before; VisionError when it cannot be, and then nothing is begun.
+        """
+        if self._store is not None and call is not None:
+            try:
+                await self._accept(record, call)
+            except BaseException:
+                work.close()
+                raise
+        self._begin(record, work)
         if record.pace.kind == "instant":
             await record.finished.wait()
             return record.view(record.name, self._clock.now())
         return Operation(name=record.name)
+
+    def _begin(self, record: Record, work: Coroutine[Any, Any, Message]) -> None:
+        assert self._tasks is not None, "operations are started inside `async with`"
+        self._unfinished[record.id] = record
+        if not record.forgotten:
+            self._records[record.id] = record
+        record.task = self._tasks.create_task(self._run(record, work), name=record.name)
+        record.task.add_done_callback(lambda _: self._cut_short(record, work))
 
     async def get(self, name: str, seconds_left: float | None = None, call: Call | None = None) -> tuple[Operation, Record]:
         """One poll: what is to be seen now.
@@ -232,9 +308,13 @@ class Operations:
         record = self.find(name)
         came = self._clock.now()
         record.polls += 1
+        if record.pace.kind == "polls":
+            self._put(record)
         last_poll = record.pace.kind == "polls" and record.polls > record.pace.number
         if record.pace.kind == "auto" or last_poll or record.revealed.is_set():
             await self._finished(record, _within(limits.POLL_HELD_SECONDS_MAX, seconds_left))
+        if record.pace.kind == "polls":
+            await self.kept()
         return self._looked(record, name, "get", came, call), record
 
     async def wait(
@@ -250,6 +330,9 @@ class Operations:
                 await self._shown(record)
         except TimeoutError:
             pass  # the answer says how far it is
+        if record.pace.kind == "polls":
+            self._put(record)
+            await self.kept()
         return self._looked(record, name, "wait", came, call), record
 
     def _looked(self, record: Record, name: str, kind: str, came: float, call: Call | None) -> Operation:
@@ -291,27 +374,41 @@ class Operations:
             _wake(record)
         else:
             record.revealed.set()
+        self._put(record)
 
     def set_pace(self, name: str, pace: Pace) -> None:
         """Another pace from now on; who waits for the operation waits by it."""
         record = self.find(name)
         record.pace = pace
+        self._put(record)
         _wake(record)
 
     def _end(self, record: Record, failure: VisionError | None = None) -> None:
         record.stop(failure)
         if record.result is not None:  # finished behind the curtain of its pace
             self._finish(record, errors.operation_cancelled())
+        self._put(record)
 
     def delete(self, name: str) -> None:
         """Forgets the operation; its work goes on (documented: deleting says only that the client has lost interest)."""
         record = self.find(name)
         record.revealed.set()  # nobody else could, and somebody may be waiting
+        self._drop(record)
+
+    def _drop(self, record: Record) -> None:
+        """Knows an operation no longer; what it still has to do is kept as long as that goes on."""
         del self._records[record.id]
+        record.forgotten = True
+        if self._store is not None and record.id in self._unfinished:
+            self._put(record)
+        elif self._store is not None:
+            self._store.forget(record.id)
 
     def reveal(self, name: str) -> None:
         """Lets clients see the result of an operation as soon as there is one, whatever its pace."""
-        self.find(name).revealed.set()
+        record = self.find(name)
+        record.revealed.set()
+        self._put(record)
 
     def owner(self, name: str) -> str:
         """Whose operation it is, whichever form of its name is said; "" when there is none."""
@@ -325,7 +422,7 @@ class Operations:
             raise errors.operation_name_malformed(name)
         record = self._records.get(parts["id"])
         if record is not None and self._is_old(record):
-            del self._records[record.id]
+            self._drop(record)
             record = None
         if record is None:
             raise errors.operation_not_found(name)
@@ -358,7 +455,12 @@ class Operations:
         for record in self:
             if project in ("", record.project):
                 record.revealed.set()
-                del self._records[record.id]
+                self._drop(record)
+        if self._store is not None:  # the work of those that clients had forgotten before is stopped, too
+            for record in self._unfinished.values():
+                if project in ("", record.project):
+                    record.forgotten = True
+                    self._store.forget(record.id)
 
     async def _run(self, record: Record, work: Coroutine[Any, Any, Message]) -> None:
         try:
@@ -370,7 +472,10 @@ class Operations:
         except Exception:  # a bug must not take the other operations with it
             log.exception("%s failed", record.name)
             result = errors.internal()
-        self._finish(record, result)
+        updated = self._clock.now()
+        if self._store is not None and record.shards is not None and not self._leaving:
+            await self._keep_end(record, result, updated)
+        self._finish(record, result, updated)
 
     def _cut_short(self, record: Record, work: Coroutine[Any, Any, Message]) -> None:
         """A task cancelled before its first step never ran a line of ``_run``."""
@@ -378,9 +483,9 @@ class Operations:
             work.close()
             self._finish(record, errors.operation_cancelled())
 
-    def _finish(self, record: Record, result: Message | VisionError) -> None:
+    def _finish(self, record: Record, result: Message | VisionError, updated: float | None = None) -> None:
         record.result = record.ended(result)
-        record.updated = self._clock.now()
+        record.updated = self._clock.now() if updated is None else updated
         record.finished.set()
         self._unfinished.pop(record.id, None)
 
@@ -421,7 +526,7 @@ class Operations:
     def _forget_old(self) -> None:
         if self._kept_seconds is not None:
             for record in [record for record in self._records.values() if self._is_old(record)]:
-                del self._records[record.id]
+                self._drop(record)
 
     def _forget_oldest(self) -> None:
         self._forget_old()
@@ -429,12 +534,130 @@ class Operations:
             oldest = next((record for record in self._records.values() if record.result is not None), None)
             if oldest is None:
                 raise errors.too_many_operations()
-            del self._records[oldest.id]
+            self._drop(oldest)
+
+    # ---- what outlives the process ----
+
+    def unfinished(self) -> Iterable[tuple[Record, Call]]:
+        """What a process before this one has accepted and not finished, the oldest first; to be handed to ``resume`` with its work."""
+        accepted, self._accepted = self._accepted, []
+        return accepted
+
+    def resume(self, record: Record, work: Coroutine[Any, Any, Message]) -> None:
+        """Goes on with an operation."""
+        self._begin(record, work)
+
+    async def kept(self) -> None:
+        """Returns when all that changed is on the disk, which a caller is then told; at once without a store. What cannot be written is
+        said in the log and written later."""
+        if self._store is not None:
+            await self._try_to_keep()
+
+    async def _accept(self, record: Record, call: Call) -> None:
+        assert self._store is not None
+        metadata = {name: value for name, value in call.metadata.items() if journal.shown(name, value) == value}  # no secrets
+        self._store.put(_row(record, None), Work(call.request.SerializeToString(), metadata))
+        self._put_time()
+        try:
+            await self._store.committed()
+        except NotKept as failure:
+            self._store.forget(record.id)
+            log.warning("an operation is refused, since it cannot be kept: %s", failure)
+            raise errors.operation_not_kept(str(failure)) from failure
+        record.shards = KeptShards(self._store, record.id, {})
+
+    async def _keep_end(self, record: Record, result: Message | VisionError, updated: float) -> None:
+        """Keeps the result before anybody sees it: what was done stays done."""
+        assert self._store is not None
+        if record.forgotten:
+            self._store.forget(record.id)
+        else:
+            self._store.put(_row(record, record.ended(result), updated))
+            self._put_time()
+        with contextlib.suppress(asyncio.CancelledError):  # stopped meanwhile; whoever did that has put the end that it has now
+            await self._try_to_keep()
+
+    async def _try_to_keep(self) -> None:
+        assert self._store is not None
+        try:
+            await self._store.committed()
+        except NotKept as failure:
+            log.warning("what changed last is not kept yet: %s", failure)
+
+    def _put(self, record: Record) -> None:
+        if self._store is not None and record.shards is not None:
+            stopped = record.ended(errors.internal()) if record.cancelled or record.failed else None
+            self._store.put(_row(record, record.result or stopped))
+
+    def _put_time(self) -> None:
+        if self._store is not None:
+            self._store.put_time(Time(self._clock.now(), self._clock.ahead))
+
+    def _load(self, kept: Kept) -> None:
+        """Everything as it was; Unusable when a record means nothing to this version of the program."""
+        assert self._store is not None
+        if kept.time is not None:
+            self._clock.go_on(*kept.time)
+        for row in kept.operations:
+            if row.forgotten and row.ended:
+                self._store.forget(row.id)
+                continue
+            try:
+                record = _record(row)
+                record.shards = KeptShards(self._store, row.id, kept.shards.get(row.id, {}))
+                if not row.ended:
+                    work = kept.work[row.id]
+                    self._accepted.append((record, Call(record.method, record.method.request.FromString(work.request), work.metadata)))
+            except (DecodeError, KeyError, ValueError, VisionError) as failure:
+                raise Unusable(f"operation {row.name} is kept, but cannot be read: {failure!r}") from failure
+            if not row.forgotten:
+                self._records[row.id] = record
+        self._forget_old()
 
 
 def shard_name(prefix: str, first: int, last: int) -> str:
     """What the output file of these responses is called: plain concatenation, no slash put in, no zeros (recorded)."""
     return f"{prefix}output-{first}-to-{last}.json"
+
+
+def _row(record: Record, result: Message | VisionError | None, updated: float | None = None) -> Row:
+    """An operation as it is kept, with this result."""
+    failure = result if isinstance(result, VisionError) else None
+    return Row(
+        record.id,
+        record.name,
+        record.method.grpc_path,
+        str(record.pace),
+        record.created,
+        record.updated if updated is None else updated,
+        record.polls,
+        record.revealed.is_set(),
+        record.cancelled,
+        record.forgotten,
+        failure.status().SerializeToString() if failure else None,
+        result.SerializeToString() if isinstance(result, Message) else None,
+        record.answered_by,
+    )
+
+
+def _record(row: Row) -> Record:
+    """The operation that was kept."""
+    method = METHODS[row.method]
+    record = Record(row.name, method, Pace.parse(row.pace), row.created, row.updated, polls=row.polls, cancelled=row.cancelled)
+    record.answered_by = dict(row.answered_by)
+    record.forgotten = row.forgotten
+    if row.revealed:
+        record.revealed.set()
+    if row.error is not None:
+        status = Status.FromString(row.error)
+        details = [message_class(detail.type_url.removeprefix(TYPE_URL)).FromString(detail.value) for detail in status.details]
+        record.result = VisionError(errors.Code(status.code), status.message, *details)
+    elif row.response is not None:
+        of_v1 = method.operation_response.replace(f"{method.package}.", f"{V1}.", 1)
+        record.result = message_class(of_v1).FromString(row.response)
+    if row.ended:
+        record.finished.set()
+    return record
 
 
 def _wake(record: Record) -> None:

@@ -38,7 +38,7 @@ from vision_emulator.core.admission import Admission
 from vision_emulator.core.annotate import ImageAnnotation
 from vision_emulator.core.batch import Batches
 from vision_emulator.core.files import FileAnnotation
-from vision_emulator.core.operations import Operations, Output, Pace, Record
+from vision_emulator.core.operations import Operations, Pace, Record
 from vision_emulator.core.usage import Ledger
 
 log = logging.getLogger(__name__)
@@ -133,8 +133,8 @@ class Vision:
         validate.batch_annotate_images(request)
         answered_by: Counter[str] = Counter()
         reader = self._annotation.reader(call)
-        annotated = (self._annotation.annotate(element, reader, answered_by, index) for index, element in enumerate(request.requests))
-        responses = await asyncio.gather(*annotated)
+        annotated = [self._annotation.annotate(element, reader, answered_by, index) for index, element in enumerate(request.requests)]
+        responses = [await annotated[0]] if len(annotated) == 1 else await asyncio.gather(*annotated)  # a task costs as much as an image
         _disclose(call, answered_by)
         return BatchAnnotateImagesResponse(responses=responses)
 
@@ -150,8 +150,7 @@ class Vision:
     async def async_batch_annotate_images(self, call: Call, request: AsyncBatchAnnotateImagesRequest) -> Operation:
         """Up to 2000 images, answered as files in Cloud Storage by an operation."""
         validate.async_batch_annotate_images(request)
-        reader = self._annotation.reader(call)
-        return await self._start(call, request.parent, lambda *seen: self._batches.images(request, reader, *seen))
+        return await self._start(call, request.parent)
 
     async def async_batch_annotate_files(self, call: Call, request: AsyncBatchAnnotateFilesRequest) -> Operation:
         """Files of up to 2000 pages, answered as files in Cloud Storage by an operation; a file that cannot be read is refused here."""
@@ -159,8 +158,7 @@ class Vision:
         reader = self._annotation.reader(call)
         for element in request.requests:
             await reader.check_file(element.input_config.gcs_source.uri)
-        reader = self._annotation.reader(call)
-        return await self._start(call, request.parent, lambda *seen: self._batches.files(request, reader, *seen))
+        return await self._start(call, request.parent)
 
     # ---- google.longrunning.Operations ----
 
@@ -180,12 +178,14 @@ class Vision:
         """Forgets an operation without stopping it."""
         del call
         self.operations.delete(request.name)
+        await self.operations.kept()
         return Empty()
 
     async def cancel_operation(self, call: Call, request: CancelOperationRequest) -> Empty:
         """Stops an operation."""
         del call
         self.operations.cancel(request.name)
+        await self.operations.kept()
         return Empty()
 
     async def wait_operation(self, call: Call, request: WaitOperationRequest) -> Operation:
@@ -195,20 +195,27 @@ class Vision:
         _disclose_result(call, operation, record)
         return operation
 
-    async def _start(self, call: Call, parent: str, run: Callable[[Counter[str], list[Output]], Awaitable[Message]]) -> Operation:
-        """The operation of a batch, whose record learns how far it is and who answered."""
+    async def _start(self, call: Call, parent: str) -> Operation:
+        """The operation of a batch."""
         record = self._open_record(call, parent)
+        return await self.operations.start(record, self._work(call, record), call)
 
-        async def work() -> Message:
-            answered_by: Counter[str] = Counter()
-            if call.hurt is not None and call.hurt.operation_error is not None:
-                raise call.hurt.operation_error
-            try:
-                return await run(answered_by, record.outputs)
-            finally:
-                record.answered_by = answered_by
+    async def _work(self, call: Call, record: Record) -> Message:
+        """The work of a batch, whose record learns how far it is and who answered."""
+        answered_by: Counter[str] = Counter()
+        if call.hurt is not None and call.hurt.operation_error is not None:
+            raise call.hurt.operation_error
+        run: Callable[..., Awaitable[Message]] = self._batches.files if call.method.name.endswith("Files") else self._batches.images
+        try:
+            return await run(call.request, self._annotation.reader(call), answered_by, record.outputs, record.shards)
+        finally:
+            record.answered_by = answered_by
 
-        return await self.operations.start(record, work())
+    def resume(self) -> None:
+        """Goes on with the work that was accepted by a process before this one; rules that would have hurt it are no more."""
+        for record, call in self.operations.unfinished():
+            log.info("%s was cut off, and goes on", record.name)
+            self.operations.resume(record, self._work(call, record))
 
     def _open_record(self, call: Call, parent: str) -> Record:
         asked = call.metadata.get(PACE)

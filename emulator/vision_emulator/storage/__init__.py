@@ -54,6 +54,10 @@ class StorageUnavailable(StorageError):
     """The storage does not answer, or answers with a fault of its own, also after retrying."""
 
 
+class StorageFull(StorageUnavailable):
+    """There is no room left for what was to be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """What a listing says of an object: its name inside the bucket, size in bytes, and the generation of its content.

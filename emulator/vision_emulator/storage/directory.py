@@ -4,6 +4,10 @@ Names that could not be such a file, or should not (``a//b``, ``../x``, a traili
 ``root/.vision-emulator``, by the SHA-1 of the name: no name ever becomes part of a path there. What a file cannot say of itself (content
 type, generation, hashes, metadata) stands in a sidecar of the same kind. A sidecar is believed only while the file is the one it was
 written for; a file that was dropped or edited by hand has its metadata guessed.
+
+An object is replaced by one rename, whatever kills the process: its new sidecar, which is there before, also says what the old one said.
+With ``durable`` an object outlives the machine's end, too, once its writer has been answered: files are synchronized with the disk before
+they are renamed, and folders after.
 """
 
 from __future__ import annotations
@@ -34,6 +38,8 @@ from vision_emulator.storage import (
     ObjectInfo,
     ObjectMissing,
     ObjectTooLarge,
+    StorageError,
+    StorageFull,
     StorageUnavailable,
 )
 from vision_emulator.storage.embedded import (
@@ -59,12 +65,14 @@ from vision_emulator.storage.embedded import (
 
 HIDDEN: Final = ".vision-emulator"
 _TEMPORARY: Final = "tmp-"
+_REPLACED: Final = "replaced"  # key of a sidecar: what was said of the file before this one, which is there until the rename
 _SEGMENT_BYTES_MAX: Final = 200  # file systems take 255; this leaves room
 _UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]|[. ]$')
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # not a file on Windows, whatever its extension
 _NOT_THERE: Final = (FileNotFoundError, NotADirectoryError)
 _NO_SUCH_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _NO_PLACE: Final = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG)
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP)
 
 P = ParamSpec("P")
@@ -75,9 +83,12 @@ Stamp = list[int]
 class DirectoryStorage(EmbeddedStorage):
     """Buckets that are the folders below ``root``. Symbolic links are not followed."""
 
-    def __init__(self, root: Path | str, clock: Clock, buckets: Iterable[str] = (), *, auto_create: bool = False) -> None:
+    def __init__(
+        self, root: Path | str, clock: Clock, buckets: Iterable[str] = (), *, auto_create: bool = False, durable: bool = False
+    ) -> None:
         super().__init__(clock, auto_create=auto_create)
         self._root = Path(os.path.realpath(root))
+        self._durable = durable
         self._hidden = self._root / HIDDEN
         self._open: dict[str, DirectoryBucket] = {}
         self._hidden.mkdir(parents=True, exist_ok=True)
@@ -91,7 +102,7 @@ class DirectoryStorage(EmbeddedStorage):
             self._open.pop(name, None)
             return None
         if name not in self._open:
-            self._open[name] = DirectoryBucket(name, self._root, self.stamp)
+            self._open[name] = DirectoryBucket(name, self._root, self.stamp, durable=self._durable)
         return self._open[name]
 
     def names(self) -> list[str]:
@@ -102,7 +113,7 @@ class DirectoryStorage(EmbeddedStorage):
     def _make(self, info: BucketInfo) -> DirectoryBucket:
         shutil.rmtree(self._hidden / info.name, ignore_errors=True)  # of a bucket whose folder was removed by hand
         (self._root / info.name).mkdir(parents=True)
-        bucket = self._open[info.name] = DirectoryBucket(info.name, self._root, self.stamp)
+        bucket = self._open[info.name] = DirectoryBucket(info.name, self._root, self.stamp, durable=self._durable)
         bucket.save_info(info)
         return bucket
 
@@ -118,8 +129,10 @@ class DirectoryStorage(EmbeddedStorage):
 class DirectoryBucket(EmbeddedBucket):
     """A bucket that is a folder. File work runs in threads; whatever changes the folder holds the bucket's lock."""
 
-    def __init__(self, name: str, root: Path, stamp: Callable[[], int]) -> None:
+    def __init__(self, name: str, root: Path, stamp: Callable[[], int], *, durable: bool = False) -> None:
         self.name = name
+        self._root = root
+        self._durable = durable
         self._path = root / name
         self._hidden = root / HIDDEN
         self._side = self._hidden / name
@@ -193,9 +206,7 @@ class DirectoryBucket(EmbeddedBucket):
         except OSError as error:
             if not _is_folder(self._path):
                 raise BucketMissing(self.name) from error
-            if error.errno in _REFUSED:
-                raise AccessDenied(f"{self.name}: {error.strerror}") from error
-            raise StorageUnavailable(f"{self.name}: {error.strerror}") from error
+            raise _said(self.name, error) from error
 
     # ---- file work; runs in threads ----
 
@@ -232,11 +243,11 @@ class DirectoryBucket(EmbeddedBucket):
             with self._lock:
                 if not _is_folder(self._path):
                     raise BucketMissing(self.name)
-                held = self._record_or_none(record.name)
-                conditions.check(record.name, held)
-                if held and held.generation >= record.generation:  # a faster writer, or a dropped file from the future
-                    record = replace(record, generation=held.generation + 1, updated=held.generation + 1)
-                self._place(temporary, record, replaces=held is not None)
+                held = self._held(record.name)
+                conditions.check(record.name, held[0] if held else None)
+                if held and held[0].generation >= record.generation:  # a faster writer, or a dropped file from the future
+                    record = replace(record, generation=held[0].generation + 1, updated=held[0].generation + 1)
+                self._place(temporary, record, held)
         finally:
             temporary.unlink(missing_ok=True)
         return record
@@ -257,6 +268,7 @@ class DirectoryBucket(EmbeddedBucket):
             path, held = self._find(name)
             conditions.check(name, self._described(name, held))
             path.unlink()
+            self._sync(path.parent)  # first: a sidecar without its file says nothing, a file without its sidecar says less
             self._sidecar(name).unlink(missing_ok=True)
             if name in self._odd:
                 self._odd.discard(name)
@@ -324,25 +336,45 @@ class DirectoryBucket(EmbeddedBucket):
             raise AccessDenied(f"{self.name}/{name} lies behind a symbolic link, and links are not followed")
         return path
 
-    def _place(self, temporary: Path, record: Record, *, replaces: bool) -> None:
-        """Moves a finished file to where its object belongs, its sidecar first: the content is never without it.
+    def _place(self, temporary: Path, record: Record, held: tuple[Record, Stamp] | None) -> None:
+        """Moves a finished file to where its object belongs, its sidecar first: the content is never without it, nor is what it replaces.
 
         A name that is no safe path, or finds a file where it needs a folder or the other way round, goes under the hidden folder.
         """
         name = record.name
-        self._save(record, _stamp_of(temporary.lstat()))
-        if name not in self._odd and (replaces or _is_safe(name)):
+        self._save(record, _stamp_of(temporary.lstat()), held)
+        if name not in self._odd and (held or _is_safe(name)):
             path = self._inside(name)
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                self._make_folder(path.parent)
                 temporary.replace(path)
             except OSError as error:
                 if error.errno not in _NO_PLACE:
                     raise
             else:
+                self._sync(path.parent)
                 return
         temporary.replace(self._hidden_content(name))
         self._odd.add(name)
+        self._sync(self._side)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Makes a folder of the visible tree and those above it that are not there."""
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+            return
+        except FileNotFoundError:
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+        self._sync(folder.parent)
+
+    def _sync(self, folder: Path) -> None:
+        """Makes what was renamed or removed in a folder outlive the machine's end, where that is wanted."""
+        if self._durable:
+            synced(folder)
 
     def _visible(self, prefix: str) -> Iterator[str]:
         """The names of the visible tree that start with ``prefix``, unsorted; the walk begins at the prefix's own folder."""
@@ -377,17 +409,29 @@ class DirectoryBucket(EmbeddedBucket):
         except ObjectMissing:
             return None
 
+    def _held(self, name: str) -> tuple[Record, Stamp] | None:
+        """An object's record, and by what its file is recognised."""
+        try:
+            _, held = self._find(name)
+        except ObjectMissing:
+            return None
+        return self._described(name, held), _stamp_of(held)
+
     def _described(self, name: str, held: os.stat_result) -> Record:
         """The record of a file: its sidecar's if that was written for it, else a guess."""
         said = _load_json(self._sidecar(name))
-        if said.get("stamp") == _stamp_of(held):
-            return _decoded(said)
+        for each in (said, said.get(_REPLACED, {})):
+            if each.get("stamp") == _stamp_of(held):
+                return _decoded(each)
         generation = max(held.st_mtime_ns // 1000, said.get("generation", 0) + 1)  # an edited file is a new generation
         content_type = mimetypes.guess_type(name)[0] or CONTENT_TYPE_DEFAULT
         return Record(name, held.st_size, generation, generation, Attributes(content_type))
 
-    def _save(self, record: Record, stamp: Stamp) -> None:
-        self._write_json(self._sidecar(record.name), {"stamp": stamp, **_encoded(record)})
+    def _save(self, record: Record, stamp: Stamp, replaced: tuple[Record, Stamp] | None = None) -> None:
+        said = {"stamp": stamp, **_encoded(record)}
+        if replaced:
+            said[_REPLACED] = {"stamp": replaced[1], **_encoded(replaced[0])}
+        self._write_json(self._sidecar(record.name), said)
 
     # ---- the bucket itself ----
 
@@ -421,13 +465,30 @@ class DirectoryBucket(EmbeddedBucket):
         return {said["name"] for path in contents if (said := _load_json(path.with_suffix(".json")))}
 
     def _write_temporary(self, data: bytes) -> Path:
-        self._side.mkdir(parents=True, exist_ok=True)
+        if not self._side.is_dir():
+            self._side.mkdir(parents=True, exist_ok=True)
+            self._sync(self._hidden)
+            self._sync(self._root)
         path = self._hidden / f"{_TEMPORARY}{self.name}-{next(self._serial)}"
-        path.write_bytes(data)
+        try:
+            with path.open("wb") as file:
+                file.write(data)
+                if self._durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)  # a full disk needs the room
+            raise
         return path
 
     def _write_json(self, path: Path, value: dict[str, Any]) -> None:
-        self._write_temporary(orjson.dumps(value)).replace(path)
+        temporary = self._write_temporary(orjson.dumps(value))
+        try:
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        self._sync(path.parent)
 
 
 def _encoded(record: Record) -> dict[str, Any]:
@@ -437,12 +498,53 @@ def _encoded(record: Record) -> dict[str, Any]:
 
 
 def _decoded(said: dict[str, Any]) -> Record:
-    fields = {key: value for key, value in said.items() if key != "stamp"}
+    fields = {key: value for key, value in said.items() if key not in ("stamp", _REPLACED)}
     fields["attributes"] = Attributes(**said["attributes"])
     if said["digests"]:
         crc32c, md5 = said["digests"]
         fields["digests"] = Digests(bytes.fromhex(crc32c), None if md5 is None else bytes.fromhex(md5))
     return Record(**fields)
+
+
+def synced(path: Path | str) -> None:
+    """Makes the content of a file, or the names in a folder, outlive the machine's end."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file is one that was being written."""
+    return path.parent.name == HIDDEN and path.name.startswith(_TEMPORARY)
+
+
+def believe_again(root: Path) -> None:
+    """After a tree of buckets was copied with the times of its files: lets sidecars know their files again, which are others now."""
+    for sidecar in (root / HIDDEN).glob("*/*.json"):
+        said = _load_json(sidecar)
+        if "stamp" not in said:
+            continue
+        plain = root / sidecar.parent.name / said["name"]
+        content = sidecar.with_suffix(".bin")
+        path = content if content.is_file() else plain if _is_plain(said["name"]) and _is_real(plain) and plain.is_file() else None
+        if path is None:
+            continue
+        stamp = _stamp_of(path.lstat())
+        for each in (said, said.get(_REPLACED, {})):
+            if each.get("stamp", [])[:2] == stamp[:2]:
+                each["stamp"] = stamp
+        sidecar.write_bytes(orjson.dumps(said))
+
+
+def _said(bucket: str, error: OSError) -> StorageError:
+    """What the operating system refuses, in the words of storage."""
+    if error.errno in _REFUSED:
+        return AccessDenied(f"{bucket}: {error.strerror}")
+    if error.errno in _FULL:
+        return StorageFull(f"{bucket}: {error.strerror}; make room on the disk, and try again")
+    return StorageUnavailable(f"{bucket}: {error.strerror}")
 
 
 def _load_json(path: Path) -> dict[str, Any]:

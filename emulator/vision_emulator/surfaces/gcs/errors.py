@@ -16,6 +16,7 @@ from vision_emulator.storage import (
     BucketMissing,
     ObjectMissing,
     StorageError,
+    StorageFull,
     StorageUnavailable,
 )
 from vision_emulator.storage.embedded import BucketExists, BucketNotEmpty, NameRefused, PreconditionFailed
@@ -193,6 +194,8 @@ def of_storage(error: StorageError, method: str) -> GcsError:
             return invalid(str(error))
         case AccessDenied():
             return GcsError(403, "forbidden", f"Access denied: {error}")
+        case StorageFull():
+            return GcsError(507, "insufficientStorage", f"The storage is full: {error}")
         case StorageUnavailable():
             return GcsError(503, "backendError", f"The storage cannot do this now: {error}")
         case _:
