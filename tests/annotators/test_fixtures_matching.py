@@ -168,6 +168,22 @@ async def test_the_documented_order(folder: Folder) -> None:
         assert found.label_annotations[0].description == str(weakest_first[count - 1])
 
 
+async def test_of_pictures_that_look_alike_the_nearest_answers(folder: Folder) -> None:
+    """However far each rule lets a picture be from its own, and wherever it stands; at one distance the stricter rule."""
+    look = likeness.perceptual_hash(Picture(PNG))
+    near = {"hash": f"{look ^ 0b1:016x}", "distance": 20}
+    strict = {"hash": f"{look ^ 0b110:016x}", "distance": 2}
+    loose = {"hash": f"{look ^ 0b11000:016x}", "distance": 3}
+    weakest_first = [loose, strict, near]
+    for count in range(1, len(weakest_first) + 1):
+        rules = [{"match": {"looksLike": alike}, "response": labels(alike["hash"])} for alike in weakest_first[:count]]
+        found = await answer(folder.fixtures(*rules), Picture(PNG), LABEL)
+        assert found.label_annotations[0].description == weakest_first[count - 1]["hash"]
+    named = {"match": {"uri": "gs://b/x.png", "looksLike": loose}, "response": labels("named")}
+    found = await answer(folder.fixtures(*rules, named), Picture(PNG, "gs://b/x.png"), LABEL)
+    assert found.label_annotations[0].description == "named"
+
+
 def test_nothing_is_decoded_unless_a_rule_asks(folder: Folder) -> None:
     """By uri, hash and format a picture is looked up at once, on the spot; only pixels, looks and sizes are work to wait for."""
     for match in ({"uri": "gs://b/*"}, {"sha256": "0" * 64}, {"mimeType": "image/png"}):
