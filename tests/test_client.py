@@ -125,6 +125,35 @@ def test_the_journal(emulator: VisionEmulator) -> None:
     assert emulator.journal.entries() == []
 
 
+def test_calls_are_followed(emulator: VisionEmulator) -> None:
+    """Calls come as they are answered, none is missed since the reader asked, and another project's are not told."""
+    labels(emulator)
+    calls, of_mine = emulator.journal.follow(), Control(emulator.address, project="mine").journal.follow()
+    for uri in ("gs://inputs/first.png", "gs://inputs/second.png"):
+        labels(emulator, uri)
+    labels(emulator, "gs://inputs/third.png", **{"x-goog-user-project": "mine"})
+    assert [next(calls)["number"] for _ in range(3)] == [2, 3, 4]
+    assert next(of_mine)["images"][0]["uri"] == "gs://inputs/third.png"
+    assert [next(emulator.journal.follow(since=number))["number"] for number in (0, 2)] == [1, 3]
+
+
+def test_a_server_that_ends_ends_what_follows_it() -> None:
+    """The iterator is over when the emulator is."""
+    with VisionEmulator() as emulator:
+        calls = emulator.journal.follow()
+        labels(emulator)
+    assert [call["code"] for call in calls] == ["OK"]
+
+
+def test_differences_of_an_upstream(emulator: VisionEmulator) -> None:
+    """The client has the report of mode diff, and where no upstream is configured the server's sentence on how to have one."""
+    with pytest.raises(ControlError, match=r"upstream\.mode=diff"):
+        emulator.upstream.differences()
+    diff = {"mode": "diff", "endpoint": emulator.url}
+    with VisionEmulator(annotators=("upstream", "synthetic"), settings={"upstream": diff}) as here:
+        assert here.upstream.differences()["different"] == 0
+
+
 def test_fixtures(emulator: VisionEmulator) -> None:
     """Answers are given, replaced and taken back while the server runs; a broken rule is refused in words."""
     emulator.buckets.write("gs://inputs/a.png", drawn())
@@ -177,6 +206,7 @@ def test_operations_and_pace(emulator: VisionEmulator) -> None:
     name = start(emulator)
     assert [operation["name"] for operation in emulator.operations.list()] == [name]
     assert emulator.operations.complete(name)["done"]
+    assert emulator.operations.progress(name)["images"] == 1
     assert emulator.operations.get(name)["response"]
     failed = emulator.operations.fail(start(emulator), "RESOURCE_EXHAUSTED", "Enough.")
     assert (failed["error"]["code"], failed["error"]["message"]) == (8, "Enough.")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -52,6 +53,32 @@ class Wire:
 
     def exchange(self, verb: str, path: str, content: bytes | None, content_type: str, query: Mapping[str, Any]) -> bytes:
         """The answer's bytes; ControlError when it is none."""
+        with self._asked(verb, path, content, content_type, query) as answer:
+            return answer.read()
+
+    def events(self, since: int | None = None) -> Iterator[tuple[str, Any]]:
+        """What happens from now on, or after the call of this number: kinds and data as GET /v1/events has them."""
+        stream = self._events({"project": self.project or None, "since": since})
+        next(stream)  # listens: nothing that happens from here on is missed
+        return stream
+
+    def _events(self, query: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """At first nothing, once the server listens to this reader; then its events, each when it comes."""
+        with self._asked("GET", "/v1/events", None, "", query) as answer:
+            yield "", answer.readline()
+            kind = ""
+            for line in answer:
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data":
+                    yield kind, json.loads(value)
+
+    @contextmanager
+    def _asked(
+        self, verb: str, path: str, content: bytes | None, content_type: str, query: Mapping[str, Any]
+    ) -> Iterator[http.client.HTTPResponse]:
+        """An answer to be read; ControlError when it is none, or breaks."""
         if not self.address:
             raise ControlError("The emulator does not run yet: enter it (with VisionEmulator() as emulator).")
         asked = urlencode({name: _text(value) for name, value in query.items() if value is not None})
@@ -62,14 +89,14 @@ class Wire:
         try:
             connection.request(verb, f"{ROOT}{path}" + (f"?{asked}" if asked else ""), content, headers)
             answer = connection.getresponse()
-            data = answer.read()
+            if answer.status != http.client.OK:
+                sentence = _sentence(answer.read())
+                raise ControlError(sentence or f"{verb} {ROOT}{path} was answered with status {answer.status}", answer.status)
+            yield answer
         except (OSError, http.client.HTTPException) as failure:
             raise ControlError(f"The emulator at {self.address} does not answer: {str(failure) or type(failure).__name__}") from failure
         finally:
             connection.close()
-        if answer.status != http.client.OK:
-            raise ControlError(_sentence(data) or f"{verb} {ROOT}{path} was answered with status {answer.status}", answer.status)
-        return data
 
 
 def _text(value: Any) -> str:
@@ -94,6 +121,7 @@ class Control:
         self.clock: Final = Clock(self._wire)
         self.operations: Final = Operations(self._wire)
         self.buckets: Final = Buckets(self._wire)
+        self.upstream: Final = Upstream(self._wire)
 
     @property
     def address(self) -> str:
@@ -157,6 +185,10 @@ class Journal:
             left = answer.get("left", 0) if answer["entries"] else 0
             since = found[-1]["number"] if found else since
         return found
+
+    def follow(self, since: int | None = None) -> Iterator[Json]:
+        """The calls as they are answered, from now on or after the one of this number; the iterator waits for the next."""
+        return (call for kind, call in self._wire.events(since) if kind == "finished")
 
     def count(self, **filters: Any) -> int:
         """How many calls fit."""
@@ -336,6 +368,11 @@ class Operations:
         answer: Json = self._wire.call("GET", _operation(name))
         return answer
 
+    def progress(self, name: str) -> Json:
+        """How far it is: images looked at and failed, and its output files."""
+        answer: Json = self._wire.call("GET", f"{_operation(name)}/progress")
+        return answer
+
     def polls(self, name: str) -> Json:
         """How clients polled it: for each its ``attempts``, ``times`` and ``gaps`` in seconds."""
         answer: Json = self._wire.call("GET", f"{_operation(name)}/polls")
@@ -369,6 +406,18 @@ class Operations:
 
 def _operation(name: str) -> str:
     return f"/v1/operations/{quote(name.rpartition('/')[2], safe='')}"
+
+
+class Upstream:
+    """The other Vision that the annotator ``upstream`` asks."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def differences(self) -> Json:
+        """In its mode diff: how many images it answered otherwise, and the last ones of these, field by field."""
+        answer: Json = self._wire.call("GET", "/v1/upstream/differences")
+        return answer
 
 
 class Buckets:
