@@ -1,8 +1,8 @@
 """What a program's environment must say so that it comes here without a line of it being changed.
 
 The variables lead every official client, in every language, through the port as its proxy, let it trust the local authority beside the
-system's own, and give it a service account that nobody checks. Three files go with them: certificates to trust, the same for Java, the
-account's key.
+system's own, and give it a service account that nobody checks. Four files go with them: certificates to trust, the same for Java, the
+account's key, and what leads those of Node's connections here that look for no proxy.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vision_emulator.surfaces.accounts import account
+from vision_emulator.surfaces.proxy import HERE
 from vision_emulator.surfaces.tls import Authority
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _TRUSTING: Final = (
     "DENO_CERT",
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
 )
+_THROUGH: Final = ("vision.googleapis.com", "storage.googleapis.com", "oauth2.googleapis.com", "www.googleapis.com")
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
 
@@ -46,15 +48,17 @@ class Files(NamedTuple):
     certificates: Path  # PEM: the local authority's and the system's
     java_certificates: Path  # the same as PKCS #12
     account: Path  # a service account with a key of its own
+    node: Path  # read by Node before the program
 
 
 def write_files(folder: Path, authority: Authority, project: str, token_uri: str, environ: Mapping[str, str]) -> Files:
     """Writes them into a folder; whatever certificates ``environ`` says to trust are trusted still. OSError."""
-    files = Files(folder / "certificates.pem", folder / "certificates.p12", folder / "account.json")
+    files = Files(folder / "certificates.pem", folder / "certificates.p12", folder / "account.json", folder / "preload.js")
     trusted = authority.pem + _system_certificates(environ)
     _write(files.certificates, trusted)
     _write(files.java_certificates, _for_java(trusted))
     _write(files.account, _account(project, token_uri))
+    _write(files.node, Path(__file__).with_name("preload.js").read_bytes().replace(b"@HERE@", HERE.pattern.encode()))
     return files
 
 
@@ -62,7 +66,8 @@ def variables(address: str, project: str, files: Files, environ: Mapping[str, st
     """The variables for a server at ``host:port``; lists and options that ``environ`` has already are kept and added to."""
     host, _, port = address.rpartition(":")
     url = f"http://{address}"
-    direct = ",".join(dict.fromkeys([*_split(environ.get("NO_PROXY") or environ.get("no_proxy", "")), *_LOCAL, host.strip("[]")]))
+    said = [entry for entry in _split(environ.get("NO_PROXY") or environ.get("no_proxy", "")) if not _keeps_away(entry)]
+    direct = ",".join(dict.fromkeys([*said, *_LOCAL, host.strip("[]")]))
     return {
         "VISION_EMULATOR_HOST": address,
         "STORAGE_EMULATOR_HOST": storage or url,
@@ -81,6 +86,7 @@ def variables(address: str, project: str, files: Files, environ: Mapping[str, st
         "GOOGLE_API_USE_CLIENT_CERTIFICATE": "false",
         "NO_GCE_CHECK": "true",  # nobody need ask whether this is Google's cloud: Python and Java
         "METADATA_SERVER_DETECTION": "none",  # and Node
+        "NODE_OPTIONS": " ".join(filter(None, (environ.get("NODE_OPTIONS", ""), f'--require "{files.node}"'))),
         "JAVA_TOOL_OPTIONS": " ".join(filter(None, (environ.get("JAVA_TOOL_OPTIONS", ""), *_java_options(host, port, files, direct)))),
     }
 
@@ -103,9 +109,16 @@ def _java_options(host: str, port: str, files: Files, direct: str) -> tuple[str,
     return (
         f"-Dhttps.proxyHost={host.strip('[]')}",
         f"-Dhttps.proxyPort={port}",
-        f"-Dhttp.nonProxyHosts={'|'.join(_split(direct))}",
+        f"-Dhttp.nonProxyHosts={'|'.join(f'*{name}' if name.startswith('.') else name for name in _split(direct))}",
         *java_trusting(files),
     )
+
+
+def _keeps_away(entry: str) -> bool:
+    """Whether an entry of NO_PROXY is, or holds, a host that must be reached through the port; a company's may say .googleapis.com."""
+    name = entry.lstrip("*.").lower()
+    name = name.partition(":")[0] if name.count(":") == 1 else name
+    return not name or any(f".{host}".endswith(f".{name}") for host in _THROUGH)
 
 
 def _split(text: str) -> list[str]:

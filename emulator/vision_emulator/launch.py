@@ -69,11 +69,11 @@ def summary(journal: Journal) -> str:
     entries = list(journal)
     if not entries:
         return (
-            "The emulator was not called. Does the program build its client for another address, or bypass its proxy, as Node's fetch "
-            "does before Node 22.21, and Python's httplib2 without PySocks?"
+            "The emulator was not called. Does the program build its client for another address, or bypass its proxy, as Python's "
+            "httplib2 does without PySocks?"
         )
     counted = Counter(
-        (entry.method.rpartition(".")[2], entry.transport, entry.code.name if entry.code else "unanswered") for entry in entries
+        (entry.method.rpartition(".")[2], entry.transport, "unanswered" if entry.code is None else entry.code.name) for entry in entries
     )
     lines = [f"The emulator was called {len(entries)} times:"]
     lines += [f"  {count:>5} × {method} over {transport}: {code}" for (method, transport, code), count in counted.most_common()]

@@ -1,0 +1,43 @@
+"""gcloud through those scenarios that it has commands for: told its endpoints, over TLS, and unchanged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from scenarios import EMULATOR, SECURITIES, Client, check
+
+from vision_emulator.surfaces.tls import Authority
+
+PROGRAM = Path(__file__).with_name("gcloud") / "contract.sh"
+WITHOUT: Final = {
+    "batch-offline": "no command",
+    "image-error": "one picture a call",
+    "17-images": "one picture a call",
+    "2001-images": "no command",
+    "not-found-operation": "no command",
+    "deadline": "no option",
+}
+
+
+@pytest.fixture(scope="session")
+def version() -> str:
+    """gcloud's; the program reads JSON with jq."""
+    for name in ("gcloud", "jq"):
+        if not shutil.which(name):
+            pytest.skip(f"gcloud: there is no {name} here")
+    told = subprocess.run(["gcloud", "version", "--format=json"], capture_output=True, text=True, check=True).stdout
+    return str(json.loads(told)["Google Cloud SDK"])
+
+
+@pytest.mark.parametrize("security", SECURITIES)
+def test_gcloud(security: str, version: str, tmp_path: Path, authority: Authority, record_property: Callable[[str, object], None]) -> None:
+    """Every scenario gives what the table says."""
+    environ = {"EMULATOR": str(EMULATOR), "CLOUDSDK_CONFIG": str(tmp_path / "gcloud")}
+    client = Client("gcloud", f"gcloud {version}", "rest", WITHOUT)
+    check(client, ["sh", PROGRAM], security, tmp_path, authority, record_property, environ)
