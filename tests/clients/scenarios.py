@@ -15,12 +15,11 @@ number or the HTTP status, whichever the client tells (DEADLINE_EXCEEDED for its
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -132,20 +131,6 @@ class Client(NamedTuple):
     name: str  # the package, and its version
     transport: str  # grpc, rest, …
     without: Mapping[str, str] = {}  # scenarios that it has no call for, and why
-
-
-@contextmanager
-def installed_once(folder: Path, listed: Path) -> Iterator[bool]:
-    """Whether what the file lists must be installed into the folder, for this process alone to do; done when the block ends well."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stamp = folder / ".installed"
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
-        content = listed.read_bytes()
-        missing = not stamp.is_file() or stamp.read_bytes() != content
-        yield missing
-        if missing:
-            stamp.write_bytes(content)
 
 
 def inputs(folder: Path) -> Path:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import toolchains
 from scenarios import SECURITIES, Client, check
 
 from vision_emulator.surfaces.tls import Authority
@@ -18,9 +18,8 @@ PROGRAM = Path(__file__).with_name("curl") / "contract.sh"
 @pytest.fixture(scope="session")
 def version() -> str:
     """curl's; the program reads JSON with jq."""
-    for name in ("curl", "jq"):
-        if not shutil.which(name):
-            pytest.skip(f"curl: there is no {name} here")
+    toolchains.tool("curl")
+    toolchains.tool("jq")
     return subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
 
 
@@ -28,3 +27,9 @@ def version() -> str:
 def test_curl(security: str, version: str, tmp_path: Path, authority: Authority, record_property: Callable[[str, object], None]) -> None:
     """Every scenario gives what the table says."""
     check(Client("curl", f"curl {version}", "rest"), ["sh", PROGRAM], security, tmp_path, authority, record_property)
+
+
+@pytest.mark.usefixtures("version")
+def test_unchanged(authority: Authority) -> None:
+    """A program that was written for the real service runs under exec as it is."""
+    assert toolchains.unchanged(["sh", PROGRAM.with_name("unchanged.sh")], authority) == "Cat\n"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
+import toolchains
 from scenarios import EMULATOR, SECURITIES, Client, check
 
 from vision_emulator.surfaces.tls import Authority
@@ -28,9 +28,8 @@ WITHOUT: Final = {
 @pytest.fixture(scope="session")
 def version() -> str:
     """gcloud's; the program reads JSON with jq."""
-    for name in ("gcloud", "jq"):
-        if not shutil.which(name):
-            pytest.skip(f"gcloud: there is no {name} here")
+    toolchains.tool("gcloud")
+    toolchains.tool("jq")
     told = subprocess.run(["gcloud", "version", "--format=json"], capture_output=True, text=True, check=True).stdout
     return str(json.loads(told)["Google Cloud SDK"])
 
@@ -41,3 +40,9 @@ def test_gcloud(security: str, version: str, tmp_path: Path, authority: Authorit
     environ = {"EMULATOR": str(EMULATOR), "CLOUDSDK_CONFIG": str(tmp_path / "gcloud")}
     client = Client("gcloud", f"gcloud {version}", "rest", WITHOUT)
     check(client, ["sh", PROGRAM], security, tmp_path, authority, record_property, environ)
+
+
+@pytest.mark.usefixtures("version")
+def test_unchanged(authority: Authority) -> None:
+    """A program that was written for the real service runs under exec as it is."""
+    assert toolchains.unchanged(["sh", PROGRAM.with_name("unchanged.sh")], authority) == "Cat\nhello\n"

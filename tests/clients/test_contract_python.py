@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import toolchains
 from scenarios import SECURITIES, Client, check
 
 from vision_emulator.surfaces.tls import Authority
@@ -25,3 +26,8 @@ def test_newest(
 ) -> None:
     """Every scenario gives what the table says, as the newest clients see it."""
     check(client, [sys.executable, PROGRAM], security, tmp_path, authority, record_property)
+
+
+def test_unchanged(authority: Authority) -> None:
+    """A program that was written for the real service runs under exec as it is."""
+    assert toolchains.unchanged([sys.executable, PROGRAM.with_name("unchanged.py")], authority) == "Cat\nCat\nCat\nhello\n"

@@ -76,6 +76,30 @@ def java(folder: Path = INSTALLED / "java") -> list[str]:
     return [runtime, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{folder}/classes:{folder}/lib/*"]
 
 
+def node(folder: Path = INSTALLED / "node") -> Path:
+    """The folder of the packages that the Node programs need, for $NODE_PATH."""
+    tool("node")
+    npm = tool("npm")
+    listed = {Path("package.json"): (HERE / "node" / "package.json").read_text()}
+    with _alone(folder):
+        if not _is_built(folder, listed):
+            (folder / "package.json").write_text(listed[Path("package.json")])
+            _run([npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel", "error"], folder)
+            _built(folder, listed)
+    return folder / "node_modules"
+
+
+def python(name: str, *packages: str) -> Path:
+    """A Python that has these packages and nothing else."""
+    folder = INSTALLED / name
+    with _alone(folder):
+        if not _is_built(folder, {Path(package): "" for package in packages}):
+            _run([sys.executable, "-m", "venv", "--clear", str(folder / "venv")], folder)
+            _run([str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", *packages], folder)
+            _built(folder, {Path(package): "" for package in packages})
+    return folder / "venv" / "bin" / "python"
+
+
 def unchanged(command: Iterable[str | Path], authority: Authority) -> str:
     """What a program prints when it runs under exec."""
     program = [EMULATOR, "exec", "--certificates", authority.certificate_file.parent, "--", *command]
@@ -140,4 +164,4 @@ def _built(folder: Path, written: Mapping[Path, str]) -> None:
 
 
 if __name__ == "__main__":  # builds everything
-    sys.stdout.write(f"{go()}\n{java()}\n{fake_gcs_server()}\n")
+    sys.stdout.write(f"{go()}\n{java()}\n{node()}\n{fake_gcs_server()}\n")
