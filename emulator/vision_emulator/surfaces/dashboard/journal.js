@@ -6,6 +6,7 @@ import { place, tree } from "./json.js";
 import { bytes, duration, last, number, plural, precise, time } from "./words.js";
 
 const KEPT_MAX = 500; // calls in the page; the emulator keeps more
+const CARDS_SHOWN = 6; // images of a call; all are in the request
 const FIRST = 200; // of them asked for at the beginning
 
 let go;
@@ -176,8 +177,8 @@ function draw() {
     h("h3", {}, `${last(call.method)} `, h("span", { class: `code ${tone(call)}` }, call.code ?? "in progress")),
     call.message ? h("p", { class: "fault" }, call.message) : "",
     facts(call),
-    images.length ? h("ul", { class: "cards" }, images.slice(0, 24).map(card)) : "",
-    images.length > 24 ? h("p", { class: "muted" }, `and ${plural(images.length - 24, "image")} more, in the request`) : "",
+    images.length ? h("ul", { class: "cards" }, images.slice(0, CARDS_SHOWN).map(card)) : "",
+    images.length > CARDS_SHOWN ? h("p", { class: "muted" }, `and ${plural(images.length - CARDS_SHOWN, "image")} more, in the request`) : "",
     h(
       "div",
       { class: "sides" },

@@ -38,7 +38,7 @@ function more(inside, value, names, from, open) {
   inside.append(...some.map((name) => node(name, value[name], open)));
   const left = names.length - from - some.length;
   if (left <= 0) return;
-  const button = h("button", { type: "button", class: "text" }, `${left} more`);
+  const button = h("button", { type: "button", class: "plain" }, `${left} more`);
   button.addEventListener("click", () => {
     button.remove();
     more(inside, value, names, from + ITEMS_SHOWN, open);
@@ -50,7 +50,7 @@ function scalar(value) {
   if (typeof value !== "string") return h("span", { class: value === null ? "muted" : "number" }, String(value));
   if (value.length <= STRING_SHOWN) return string(value);
   const text = h("span", { class: "string" }, `“${value.slice(0, STRING_SHOWN)} …`);
-  const button = h("button", { type: "button", class: "text" }, `all ${value.length} characters`);
+  const button = h("button", { type: "button", class: "plain" }, `all ${value.length} characters`);
   button.addEventListener("click", () => (text.replaceWith(string(value)), button.remove()));
   return h("span", {}, text, " ", button);
 }

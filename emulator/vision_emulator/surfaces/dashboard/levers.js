@@ -5,13 +5,14 @@ import { $, doing, field, h, keep, note, say } from "./dom.js";
 import { last, number, plural, precise, time } from "./words.js";
 
 const STRIKES_SHOWN = 8;
+const RULES_TOLD = 20; // the newest, whose strikes are listed
 const PACES = [
   ["auto", "at once; a first poll waits for the work"],
   ["instant", "in the answer that begins it"],
   ["polls", "after so many polls", 2],
   ["seconds", "after so many seconds", 5],
   ["manual", "when you complete it by hand"],
-  ["never", "never"],
+  ["never", "no poll ever finds it done"],
 ];
 const RULE = {
   method: "BatchAnnotateImages",
@@ -19,6 +20,7 @@ const RULE = {
   times: 1,
 };
 
+const strikes = new Map(); // by the rule's id: how many, and the newest
 let time0 = null; // the emulator's clock when it was last asked, and when that was
 
 export function start() {
@@ -51,9 +53,27 @@ export async function faults() {
   const { faults: rules } = await control("GET", "/faults");
   const active = rules.filter((rule) => !rule.exhausted && !rule.expired).length;
   say(document.querySelector("[data-tally=levers]"), active ? `${number(active)} on` : "");
-  keep($("faults-list"), rules.reverse(), (rule) => rule.id, ruleItem, updateRule);
+  rules.reverse();
+  for (const id of strikes.keys()) if (!rules.some((rule) => rule.id === id)) strikes.delete(id);
+  await Promise.all(rules.slice(0, RULES_TOLD).map(told));
+  keep($("faults-list"), rules, (rule) => rule.id, ruleItem, updateRule);
   $("faults-empty").hidden = rules.length > 0;
   $("faults-clear").hidden = rules.length < 2;
+}
+
+/** Adds what a rule struck, which the list leaves out; asked for again only when that has become more. */
+async function told(report) {
+  if (report.struck === 0) return;
+  const before = strikes.get(report.id);
+  if (before?.struck !== report.struck) {
+    try {
+      const whole = await control("GET", `/faults/${encodeURIComponent(report.id)}`);
+      strikes.set(report.id, { struck: whole.struck, list: whole.strikes });
+    } catch (failure) {
+      if (failure.status !== 404) throw failure; // it was removed meanwhile, as the next list will say
+    }
+  }
+  report.strikes = strikes.get(report.id)?.list ?? [];
 }
 
 function ruleItem(report) {
@@ -72,8 +92,8 @@ function updateRule(element, report) {
   const over = report.expired ? "its time is over" : report.exhausted ? "used up" : report.remaining === null ? "for every call" : `${number(report.remaining)} left`;
   element.querySelector(".dot").className = `dot ${report.expired || report.exhausted ? "idle" : "busy"}`;
   say(element.querySelector(".told"), report.struck ? `Struck ${plural(report.struck, "time")}, ${over}.` : `Nothing struck yet, ${over}.`);
-  const strikes = report.strikes.slice(-STRIKES_SHOWN).reverse().map((strike, index) => ({ ...strike, order: report.struck - index }));
-  keep(element.querySelector(".strikes"), strikes, (strike) => strike.order, struck);
+  const newest = report.strikes.slice(-STRIKES_SHOWN).reverse().map((strike, index) => ({ ...strike, order: report.struck - index }));
+  keep(element.querySelector(".strikes"), newest, (strike) => strike.order, struck);
 }
 
 function struck(strike) {

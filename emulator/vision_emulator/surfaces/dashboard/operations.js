@@ -74,11 +74,10 @@ function row(operation) {
     { class: "operation-row" },
     h("i", { class: "dot" }),
     h("span", { class: "mono name" }, id(operation)),
-    h("span", { class: "kind muted" }, last(operation.method).includes("Files") ? "files" : "images"),
     h("span", { class: "said" }),
-    h("time", { class: "muted" }, time(operation.created)),
     h("progress", { max: 1, value: 0, "aria-label": "Images looked at" }),
     h("span", { class: "counts muted" }),
+    h("time", { class: "muted" }, time(operation.created)),
   );
 }
 
@@ -98,7 +97,7 @@ function bar(progress, operation) {
 
 function counts(operation) {
   const failed = operation.failed ? `, ${number(operation.failed)} failed` : "";
-  return `${number(operation.lookedAt)} of ${plural(operation.images, "image")}${failed} · ${number(operation.written)} of ${plural(operation.shards, "file")}`;
+  return `${number(operation.lookedAt)} of ${plural(operation.images, last(operation.method).includes("Files") ? "page" : "image")}${failed} · ${number(operation.written)} of ${plural(operation.shards, "file")}`;
 }
 
 function tone(operation) {
