@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+from urllib.request import Request, urlopen
 
 import pytest
 from scenarios import EMULATOR, INSTALLED, SECONDS_MAX, without_proxies
@@ -21,6 +25,7 @@ from vision_emulator.surfaces.tls import Authority
 
 HERE: Final = Path(__file__).parent
 BUILD_SECONDS_MAX: Final = 900  # the first time hundreds of modules are fetched and compiled
+START_SECONDS_MAX: Final = 20.0
 FAKE_GCS_SERVER: Final = "github.com/fsouza/fake-gcs-server@v1.56.1"
 ELSEWHERE: Final = ("/usr/local/go/bin",)  # where Go's own installer puts it, which is on few paths
 
@@ -126,6 +131,41 @@ def _alone(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def fake_gcs_serving(buckets: Iterable[str] = ()) -> Iterator[str]:
+    """fake-gcs-server with buckets in memory, on loopback, until the block is left; its URL."""
+    program = fake_gcs_server()
+    with socket.create_server(("127.0.0.1", 0)) as found:  # it does not tell which port it chose
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    port = address.rpartition(":")[2]
+    options = ("-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", port, "-public-host", address, "-log-level", "error")
+    with subprocess.Popen([program, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            _wait_for(f"http://{address}/_internal/healthcheck", process)
+            for bucket in buckets:
+                body = json.dumps({"name": bucket}).encode()
+                with urlopen(Request(f"http://{address}/storage/v1/b", body, {"Content-Type": "application/json"})):  # noqa: S310 - http
+                    pass
+            yield f"http://{address}"
+        finally:
+            process.kill()
+
+
+def _wait_for(url: str, process: subprocess.Popen[str]) -> None:
+    """Returns when a server answers; its own last words in the failure when it ended instead."""
+    until = time.monotonic() + START_SECONDS_MAX
+    while True:
+        try:
+            with urlopen(url, timeout=1):  # noqa: S310 - http
+                return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > until:
+                process.kill()
+                pytest.fail(f"fake-gcs-server does not answer: {process.communicate()[0]}")
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
 
 
 def _write(folder: Path, written: Mapping[Path, str]) -> None:
