@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from plain import PLAIN
@@ -25,6 +26,7 @@ from vision_emulator import VisionEmulator
 from vision_emulator.app import core
 from vision_emulator.config import Config, add_flags, as_markdown, load
 from vision_emulator.control.clock import Chance, ManualClock
+from vision_emulator.control.presets import PRESETS
 from vision_emulator.core import capabilities
 
 README = Path(__file__).parents[1] / "README.md"
@@ -58,7 +60,20 @@ def ledger() -> str:
     return asyncio.run(written())
 
 
-TABLES = {"options": as_markdown, "capabilities": ledger}
+def presets() -> str:
+    lines = ["| Preset | What happens | Parameters |", "|---|---|---|"]
+    for name, preset in PRESETS.items():
+        said = preset.parameters()
+        parameters = [f"`{field.encode_name}` ({shown(getattr(said, field.name))})" for field in msgspec.structs.fields(said)]
+        lines.append(f"| `{name}` | {preset.summary} | {', '.join(parameters)} |")
+    return "\n".join(lines) + "\n"
+
+
+def shown(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+TABLES = {"options": as_markdown, "capabilities": ledger, "presets": presets}
 
 
 def with_tables(text: str) -> str:
