@@ -98,6 +98,32 @@ def test_it_lives_beside_the_official_messages(project: pytest.Pytester, order: 
     run(project).assert_outcomes(passed=3)
 
 
+@pytest.mark.parametrize("asyncio_too", [True, False], ids=["beside pytest-asyncio", "alone"])
+def test_anyio(project: pytest.Pytester, asyncio_too: bool) -> None:
+    """The asyncio client is for whoever runs asynchronous tests: anyio as well, whether pytest-asyncio is there or not."""
+    project.makepyfile(
+        ASK
+        + """
+import pytest
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_it(vision_emulator, vision_async_client):
+    answer = await vision_async_client.batch_annotate_images(requests=[REQUEST])
+    assert answer.responses[0].label_annotations[0].description == "Cat"
+    vision_emulator.journal.assert_called("BatchAnnotateImages", times=1, transport="grpc")
+"""
+    )
+    if not asyncio_too:
+        project.makefile(".ini", pytest="[pytest]\nfilterwarnings = error\n")
+    run(project, *([] if asyncio_too else ["-p", "no:asyncio"])).assert_outcomes(passed=1)
+
+
 def test_markers(project: pytest.Pytester) -> None:
     """A marker gives the answer, another the failure; the function's comes before the class's, and neither outlives its test."""
     project.makepyfile(

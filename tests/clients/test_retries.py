@@ -68,6 +68,18 @@ def test_the_default_retry_of_the_method(fresh: VisionEmulator, client: vision.I
     assert refused.value.reason == "RATE_LIMIT_EXCEEDED"
 
 
+async def test_the_asyncio_client(fresh: VisionEmulator) -> None:
+    """It retries UNAVAILABLE and a broken connection by default, and hears why it is refused for good."""
+    rule = control(fresh, "POST", "/_emulator/v1/faults", {"script": [REJECT, {"fault": "drop"}]})
+    wanted = [{"image": {"content": drawn()}, "features": FEATURES}]
+    async with fresh.async_client() as client:
+        assert (await client.batch_annotate_images(requests=wanted)).responses[0].label_annotations
+        assert control(fresh, "GET", f"/_emulator/v1/faults/{rule['id']}")["struck"] == 2
+        control(fresh, "POST", "/_emulator/v1/faults", {"preset": "expired-token"})
+        with pytest.raises(exceptions.Unauthenticated, match="Request had invalid authentication credentials"):
+            await client.batch_annotate_images(requests=wanted)
+
+
 def test_a_retry_test_id_over_either_transport(fresh: VisionEmulator, client: vision.ImageAnnotatorClient) -> None:
     """A constant header on all calls: two failures in order, then success, and the test is completed."""
     transport = "GRPC" if hasattr(client.transport, "grpc_channel") else "HTTP"
