@@ -76,21 +76,23 @@ class Picture:
     ``data`` is empty only when a fixture answers for a URI whose bytes nobody has; ``known`` is False then.
     """
 
+    # Of the class until they are set, since most pictures never have them.
+    number: int = 0  # of a page in its document, from 1; 0 for a picture
+    # What is asked of it, each feature once; set before the first annotator is.
+    asked: Sequence[Feature] = ()
+    context: ImageContext | None = None
+    # What a page of a document says of itself, in boxes of ``size``; None for a picture, and where nothing usable is said.
+    embedded_text: Sequence[Block] | None = None
+    # Not cached_property: before Python 3.12 that holds one lock for all pictures while it computes.
+    _header: PictureHeader | None = None
+    _thumbnail: PIL.Image.Image | None = None
+    _pixels: PIL.Image.Image | None = None
+
     def __init__(self, data: bytes, uri: str = "", inquiry: Inquiry | None = None) -> None:
         self.data = data
         self.uri = uri  # where it came from; for matching only
         self.inquiry = inquiry or Inquiry()
-        self.number = 0  # of a page in its document, from 1; 0 for a picture
-        # What is asked of it, each feature once; set before the first annotator is.
-        self.asked: Sequence[Feature] = ()
-        self.context: ImageContext | None = None
         self.remembered: dict[Annotator, Any] = {}  # what each annotator keeps of it from one question to the next
-        # What a page of a document says of itself, in boxes of ``size``; None for a picture, and where nothing usable is said.
-        self.embedded_text: Sequence[Block] | None = None
-        # Not cached_property: before Python 3.12 that holds one lock for all pictures while it computes.
-        self._header: PictureHeader | None = None
-        self._thumbnail: PIL.Image.Image | None = None
-        self._pixels: PIL.Image.Image | None = None
 
     @property
     def known(self) -> bool:

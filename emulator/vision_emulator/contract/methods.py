@@ -45,6 +45,7 @@ class Method:
     bindings: tuple[Binding, ...]
     operation_response: str = ""  # full name, in its own package, of what the operation ends with; "" when it answers no operation
     operation_metadata: str = ""
+    resource: str = ""  # the field of the request that names a resource, "parent" or "name"; "" when none does
 
     @property
     def full_name(self) -> str:
@@ -84,13 +85,20 @@ class Call:
     size: int = 0  # bytes of the request as it came; 0 when nobody counted
     seen: dict[int, dict[str, Any]] = field(default_factory=dict)  # what its inline pictures turned out to be, by their place
     struck: list[str] = field(default_factory=list)  # the faults that struck it
+    _whose: str | None = field(default=None, init=False, repr=False)
 
     @property
     def project(self) -> str:
         """Whose call it is: the project that the caller names, or the one whose resources it is about; "" when neither is said."""
-        named = self.metadata.get(PROJECT, "")
-        resource = getattr(self.request, "parent", "") or getattr(self.request, "name", "")
-        return named or _project(resource) or _project(unquote(self.metadata.get(ROUTING, "").partition("=")[2]))
+        if self._whose is None:
+            self._whose = self.metadata.get(PROJECT) or self._owner()
+        return self._whose
+
+    def _owner(self) -> str:
+        field_name = self.method.resource
+        resource = getattr(self.request, field_name) if field_name else ""
+        routing = self.metadata.get(ROUTING, "")
+        return _project(resource) or (_project(unquote(routing.partition("=")[2])) if routing else "")
 
 
 def _project(resource: str) -> str:
@@ -137,6 +145,7 @@ def _methods() -> Iterator[Method]:
                 bindings=_bindings(rpc),
                 operation_response=operation_response,
                 operation_metadata=operation_metadata,
+                resource=next((field for field in ("parent", "name") if field in rpc.input_type.fields_by_name), ""),
             )
 
 

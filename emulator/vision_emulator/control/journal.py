@@ -13,9 +13,9 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import Message
 
@@ -25,6 +25,9 @@ from vision_emulator.contract.messages import Feature
 from vision_emulator.contract.methods import Call, Method
 from vision_emulator.control import assertions
 from vision_emulator.control.clock import Clock
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 ANNOTATORS: Final = "x-vision-emulator-annotators"  # says in answers who annotated: fixtures=2,synthetic=1
 HIDDEN: Final = "(hidden)"  # stands for every secret
@@ -282,21 +285,9 @@ class Journal:
         if not project:
             self._count = 0
 
-    @contextmanager
-    def entry(self, call: Call) -> Iterator[Entry]:
+    def entry(self, call: Call) -> AbstractContextManager[Entry]:
         """Notes a call and, when the block is left, how it ended."""
-        entry = self._open(call)
-        try:
-            yield entry
-            entry.code = Code.OK
-        except VisionError as failure:
-            entry.code, entry.message = failure.code, failure.message
-            raise
-        except BaseException:
-            entry.code = Code.CANCELLED
-            raise
-        finally:
-            self._close(entry, call)
+        return _Noted(self, call)
 
     @contextmanager
     def read(self, events_max: int | None = None) -> Iterator[Reader]:
@@ -313,7 +304,8 @@ class Journal:
         for reader in self._readers:
             reader.close()
 
-    def _open(self, call: Call) -> Entry:
+    def open(self, call: Call) -> Entry:
+        """Notes that a call has begun."""
         self._count += 1
         entry = Entry(
             self._count,
@@ -335,11 +327,12 @@ class Journal:
         self._tell("started", entry)
         return entry
 
-    def _close(self, entry: Entry, call: Call) -> None:
+    def finish(self, entry: Entry, call: Call) -> None:
+        """Notes that it is over."""
         entry.seconds = self._clock.now() - entry.at
         entry.answered = call.answer_metadata
         if entry.answer is not None:
-            entry.answer_bytes = _answer_bytes(entry.answer)
+            entry.answer_bytes = _answer_bytes(call.method, entry.answer)
             if entry.answer_bytes > limits.JOURNAL_ANSWER_BYTES_MAX:
                 entry.answer = None
         self._tell("finished", entry)
@@ -386,6 +379,30 @@ class Journal:
         oldest = self._entries.popleft()
         self._bytes -= max(oldest.weight, 0)
         oldest.weight = -1
+
+
+class _Noted:
+    """The block in which a call is answered. No generator, which costs a poll a tenth of its time."""
+
+    __slots__ = ("_call", "_entry", "_journal")
+
+    def __init__(self, journal: Journal, call: Call) -> None:
+        self._journal = journal
+        self._call = call
+
+    def __enter__(self) -> Entry:
+        self._entry = self._journal.open(self._call)
+        return self._entry
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, _: TracebackType | None) -> None:
+        entry = self._entry
+        if failure is None:
+            entry.code = Code.OK
+        elif isinstance(failure, VisionError):
+            entry.code, entry.message = failure.code, failure.message
+        else:
+            entry.code = Code.CANCELLED
+        self._journal.finish(entry, self._call)
 
 
 # ---- what callers say of themselves ----
@@ -520,11 +537,13 @@ def _images(request: Mapping[str, Any]) -> list[dict[str, Any]]:
 FEATURES: Final = tuple(name for name, number in Feature.Type.items() if number)  # the names that ``images`` may have
 
 
-def _answer_bytes(answer: Message) -> int:
+def _answer_bytes(method: Method, answer: Any) -> int:
     """What the answer takes, about: measuring it costs as much as writing it."""
-    responses = getattr(answer, "responses", None)
-    if responses is None:
-        return answer.ByteSize()
-    pages = [page for response in responses for page in getattr(response, "responses", (response,))]
-    characters = sum(len(page.full_text_annotation.text) for page in pages)
+    if method.service != "ImageAnnotator" or method.operation_response:
+        size: int = answer.ByteSize()
+        return size
+    pages = answer.responses
+    if method.name == "BatchAnnotateFiles":
+        pages = [page for file in pages for page in file.responses]
+    characters = sum([len(page.full_text_annotation.text) for page in pages if page.HasField("full_text_annotation")])
     return _IMAGE_ANSWER_BYTES * len(pages) + _CHARACTER_BYTES * characters

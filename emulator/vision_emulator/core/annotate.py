@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 
 from vision_emulator.annotators import FIELDS_OF_FEATURE, Annotator, Inquiry, Picture
 from vision_emulator.contract import errors, languages, limits
@@ -51,6 +51,7 @@ class Reader:
     def __init__(self, call: Call, storage: Storage, web: Web | None, annotators: Sequence[Annotator]) -> None:
         self._headers = call.metadata
         self._project = call.project
+        self._plainly = Inquiry(call.metadata, call.project)  # one for all pictures without hints
         self._storage = storage
         self._web = web
         self._annotators = annotators
@@ -63,17 +64,17 @@ class Reader:
         if self.hurt is not None and self.hurt.images:
             self.hurt.check_image(index, uri, None if picture is None else picture.sha256)
 
-    async def read(self, request: AnnotateImageRequest) -> Picture:
-        """The picture a request means; VisionError when it cannot be had.
+    async def read(self, request: AnnotateImageRequest, content: bytes) -> Picture:
+        """The picture a request means, whose inline bytes are ``content``; VisionError when it cannot be had.
 
         Inline bytes win over a source (documented; an answer of 2020 that refused both together is the only one recorded). An http(s)
         URL that an annotator knows is not fetched.
         """
         inquiry = self.inquiry(request.image_context)
-        if request.image.content:
-            if len(request.image.content) > limits.IMAGE_BYTES_MAX:
+        if content:
+            if len(content) > limits.IMAGE_BYTES_MAX:
                 raise errors.image_too_many_bytes()
-            return Picture(request.image.content, inquiry=inquiry)
+            return Picture(content, inquiry=inquiry)
         uri = validate.image_uri(request)
         if request.image.source.image_uri and not uri.startswith(SCHEME):
             named = Picture(b"", uri, inquiry)
@@ -88,7 +89,8 @@ class Reader:
 
     def inquiry(self, context: ImageContext) -> Inquiry:
         """How a picture of this call is asked about."""
-        return Inquiry(self._headers, self._project, context.language_hints)
+        hints = context.language_hints
+        return Inquiry(self._headers, self._project, hints) if hints else self._plainly
 
     def _is_known(self, picture: Picture) -> bool:
         for annotator in self._annotators:
@@ -194,10 +196,11 @@ class ImageAnnotation:
 
         ``index`` is the image's place among those of the call.
         """
-        uri = "" if request.image.content else validate.image_uri(request)
+        content = request.image.content  # once: it is copied each time
+        uri = "" if content else validate.image_uri(request)
         try:
             reader.check(index, uri)
-            picture = await reader.read(request)
+            picture = await reader.read(request, content)
             reader.check(index, uri, picture)
         except VisionError as failure:
             return AnnotateImageResponse(error=failure.image_status())
@@ -211,13 +214,12 @@ class ImageAnnotation:
         self, picture: Picture, features: Sequence[Feature], context: ImageContext, answered_by: Counter[str]
     ) -> AnnotateImageResponse:
         """The same for a picture in hand, a page for example."""
-        response = AnnotateImageResponse()
         wanted = _distinct(features)
-        try:
-            picture.asked, picture.context = wanted, context
-            await self._ask(picture, wanted, context, response, answered_by)
-            self.usage.count(picture.inquiry.project, (feature.type for feature in wanted))
-        except VisionError as failure:
+        picture.asked, picture.context = wanted, context
+        response, failure = await self._ask(picture, wanted, context, answered_by)
+        if failure is None:
+            self.usage.count(picture.inquiry.project, [feature.type for feature in wanted])
+        else:
             response.error.CopyFrom(failure.image_status())
         for witness in self._witnesses:
             witness.witness(picture, wanted, context, response)
@@ -228,45 +230,51 @@ class ImageAnnotation:
         picture: Picture,
         wanted: Sequence[Feature],
         context: ImageContext,
-        response: AnnotateImageResponse,
         answered_by: Counter[str],
-    ) -> None:
-        """Each feature is answered by the first annotator that claims it; one that nobody claims stays empty."""
-        _check_hints(wanted, context)
+    ) -> tuple[AnnotateImageResponse, VisionError | None]:
+        """Each feature is answered by the first annotator that claims it; one that nobody claims stays empty. With what was found the
+        failure that ended it."""
+        response: AnnotateImageResponse | None = None
         left = wanted
-        for annotator in self._annotators:
-            try:
-                if annotator.trusted and (work := annotator.prepare(picture)) is not None:
-                    await work
-                claimed = [feature for feature in left if annotator.claims(picture, feature.type)]
-                if claimed:
-                    _merge(response, await self._answer(annotator, picture, claimed, context))
-            except VisionError:
-                raise
-            except Exception:  # a plug-in's bug is this image's error; the server and the other images live on
-                log.exception("annotator %s failed on %s", annotator.name, picture.uri or "an inline image")
-                raise errors.features_failed() from None
-            if claimed:
-                _cut(response, claimed)
-                answered_by[annotator.name] += len(claimed)
-                taken = {feature.type for feature in claimed}
-                left = [feature for feature in left if feature.type not in taken]
-                if not left:
-                    break
+        try:
+            _check_hints(wanted, context)
+            for annotator in self._annotators:
+                try:
+                    if annotator.trusted and (work := annotator.prepare(picture)) is not None:
+                        await work
+                    claimed = [feature for feature in left if annotator.claims(picture, feature.type)]
+                    if claimed:
+                        answer = await self._answer(annotator, picture, claimed, context)
+                        response = answer if response is None else _merged(response, answer)
+                except VisionError:
+                    raise
+                except Exception:  # a plug-in's bug is this image's error; the server and the other images live on
+                    log.exception("annotator %s failed on %s", annotator.name, picture.uri or "an inline image")
+                    raise errors.features_failed() from None
+                if claimed and response is not None:
+                    _cut(response, claimed)
+                    answered_by[annotator.name] += len(claimed)
+                    if len(claimed) == len(left):
+                        break
+                    taken = {feature.type for feature in claimed}
+                    left = [feature for feature in left if feature.type not in taken]
+        except VisionError as failure:
+            return response or AnnotateImageResponse(), failure
+        return response or AnnotateImageResponse(), None
 
-    async def _answer(
+    def _answer(
         self, annotator: Annotator, picture: Picture, features: Sequence[Feature], context: ImageContext
-    ) -> AnnotateImageResponse:
+    ) -> Awaitable[AnnotateImageResponse]:
+        """What the annotator answers: a message of nobody else's."""
         if not annotator.trusted:
-            return await self._strangers.ask(annotator, picture, features, context)
+            return self._strangers.ask(annotator, picture, features, context)
         if annotator.timed:
-            answer: AnnotateImageResponse = await self._strangers.in_time(annotator, picture, features, context)
-            return answer
-        return await annotator.annotate(picture, features, context)
+            return self._strangers.in_time(annotator, picture, features, context)
+        return annotator.annotate(picture, features, context)
 
 
-def _merge(response: AnnotateImageResponse, answer: AnnotateImageResponse) -> None:
-    """Takes over what an annotator found, except fields that one before it has filled: crop hints come with two features."""
+def _merged(response: AnnotateImageResponse, answer: AnnotateImageResponse) -> AnnotateImageResponse:
+    """With what another annotator found, except fields that one before it has filled: crop hints come with two features."""
     for field, _ in response.ListFields():
         if any(field is other for other, _ in answer.ListFields()):
             kept = AnnotateImageResponse()
@@ -274,6 +282,7 @@ def _merge(response: AnnotateImageResponse, answer: AnnotateImageResponse) -> No
             kept.ClearField(field.name)
             answer = kept
     response.MergeFrom(answer)
+    return response
 
 
 def _distinct(features: Sequence[Feature]) -> Sequence[Feature]:
@@ -297,8 +306,9 @@ def _most(feature: Feature) -> int:
 
 def _check_hints(features: Iterable[Feature], context: ImageContext) -> None:
     """Language hints are read by text detection alone, which refuses a code that it does not know (documented)."""
-    if any(feature.type in _READING for feature in features):
-        for code in context.language_hints:
+    hints = context.language_hints
+    if hints and any(feature.type in _READING for feature in features):
+        for code in hints:
             if not languages.is_hint(code):
                 raise errors.unsupported_language(code)
 

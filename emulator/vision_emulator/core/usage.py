@@ -19,9 +19,10 @@ belong to a billing account; here each project counts as one of its own. ``--pri
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -37,6 +38,7 @@ FREE_UNITS: Final = 1000  # of each feature in a month; doc
 _PER: Final = 1000  # units that a price is for; doc
 _FIRST_TIER: Final = 5_000_000  # units of a month; doc
 _DIGITS: Final = 6  # of an amount of money
+_DAY_SECONDS: Final = 86_400.0
 # Free beside another feature on the same image; doc.
 _ACCOMPANYING: Final[Mapping[int, int]] = {
     Feature.SAFE_SEARCH_DETECTION: Feature.LABEL_DETECTION,
@@ -152,22 +154,27 @@ class Ledger:
         self._project = project
         self._units: Counter[tuple[str, str, int]] = Counter()  # month, project, feature
         self._included: Counter[tuple[str, str, int]] = Counter()  # those of them that came free with another feature
+        self._month = ""
+        self._tomorrow = -math.inf  # until when that is the month: a date is not written anew for every image
 
     @property
     def month(self) -> str:
         """The month that is being counted, in UTC: 2026-11."""
-        return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m")
+        now = self._clock.now()
+        if now >= self._tomorrow:
+            self._month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
+            self._tomorrow = (now // _DAY_SECONDS + 1) * _DAY_SECONDS
+        return self._month
 
-    def count(self, project: str, features: Iterable[int]) -> None:
+    def count(self, project: str, features: Collection[int]) -> None:
         """One image was looked at for these features, each once."""
-        asked = frozenset(features)
         month, whose = self.month, project or self._project
-        for feature in asked:
+        for feature in features:
             key = (month, whose, feature)
-            if len(self._units) >= limits.USAGE_ROWS_MAX and key not in self._units:
+            if key not in self._units and len(self._units) >= limits.USAGE_ROWS_MAX:
                 key = (month, "", feature)
             self._units[key] += 1
-            if _ACCOMPANYING.get(feature) in asked:
+            if _ACCOMPANYING.get(feature) in features:
                 self._included[key] += 1
 
     def reset(self, project: str = "") -> None:

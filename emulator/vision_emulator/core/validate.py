@@ -115,7 +115,7 @@ def _labels(labels: Mapping[str, str]) -> None:
 
 def _images(requests: Iterable[AnnotateImageRequest]) -> None:
     for element in requests:
-        if not element.features or not (element.image.content or image_uri(element)):
+        if not element.features or not (image_uri(element) or element.image.content):  # in this order: reading content copies it
             raise errors.image_and_features_required()
         _features(element.features)
 
