@@ -233,6 +233,7 @@ class Operations:
         self._store = store
         self._accepted: list[tuple[Record, Call]] = []  # by a process before this one, and not finished
         self._leaving = False
+        self._behind = False  # the store, which could not write last time
 
     async def __aenter__(self) -> Self:
         if self._store is not None:
@@ -313,8 +314,7 @@ class Operations:
         last_poll = record.pace.kind == "polls" and record.polls > record.pace.number
         if record.pace.kind == "auto" or last_poll or record.revealed.is_set():
             await self._finished(record, _within(limits.POLL_HELD_SECONDS_MAX, seconds_left))
-        if record.pace.kind == "polls":
-            await self.kept()
+        await self.kept()  # what is to be seen: it must not be unseen after a crash
         return self._looked(record, name, "get", came, call), record
 
     async def wait(
@@ -332,7 +332,7 @@ class Operations:
             pass  # the answer says how far it is
         if record.pace.kind == "polls":
             self._put(record)
-            await self.kept()
+        await self.kept()
         return self._looked(record, name, "wait", came, call), record
 
     def _looked(self, record: Record, name: str, kind: str, came: float, call: Call | None) -> Operation:
@@ -488,6 +488,8 @@ class Operations:
         record.updated = self._clock.now() if updated is None else updated
         record.finished.set()
         self._unfinished.pop(record.id, None)
+        if (record.cancelled or record.failed) and not record.forgotten:
+            self._put(record)  # whoever stopped it could not know when it would end
 
     async def _finished(self, record: Record, seconds: float) -> None:
         if not record.finished.is_set():
@@ -550,7 +552,7 @@ class Operations:
     async def kept(self) -> None:
         """Returns when all that changed is on the disk, which a caller is then told; at once without a store. What cannot be written is
         said in the log and written later."""
-        if self._store is not None:
+        if self._store is not None and not self._store.settled:
             await self._try_to_keep()
 
     async def _accept(self, record: Record, call: Call) -> None:
@@ -582,7 +584,13 @@ class Operations:
         try:
             await self._store.committed()
         except NotKept as failure:
-            log.warning("what changed last is not kept yet: %s", failure)
+            if not self._behind:
+                log.warning("what happens to operations is not kept until this is over: %s", failure)
+            self._behind = True
+        else:
+            if self._behind:
+                log.warning("what happened to operations is kept again")
+            self._behind = False
 
     def _put(self, record: Record) -> None:
         if self._store is not None and record.shards is not None:

@@ -165,6 +165,7 @@ class Vision:
     async def list_operations(self, call: Call, request: ListOperationsRequest) -> ListOperationsResponse:
         """The operations under ``name`` (``operations`` for all, or a parent), oldest first; ``filter``: ``done:true``, ``done:false``."""
         del call
+        await self.operations.kept()
         scope = request.name.removesuffix("operations").strip("/")
         return _page(self.operations.list(scope, _done_filter(request.filter)), request)
 

@@ -119,6 +119,7 @@ class OperationStore:
         self._pending: dict[tuple[str, ...], Sequence[Statement]] = {}
         self._lock = threading.Lock()  # of what is pending
         self._durably = False
+        self._writing = False
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite makes its other files with the permissions of this one
             self._database = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -213,6 +214,12 @@ class OperationStore:
 
     # ---- the commit ----
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that was put is on the disk."""
+        with self._lock:
+            return not self._pending and not self._writing
+
     async def committed(self) -> None:
         """Returns when all that was put before is on the disk; NotKept when it is not: then it waits for the next time."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
@@ -221,10 +228,10 @@ class OperationStore:
         with self._lock:
             batch, self._pending = self._pending, {}
             durably, self._durably = self._durably, False
-        if not batch:
-            return
+            self._writing = True
         try:
-            self._write(batch, durably=durably)
+            if batch:
+                self._write(batch, durably=durably)
         except BaseException as failure:
             with self._lock:
                 self._pending = {key: batch[key] for key in batch if key not in self._pending} | self._pending
@@ -232,6 +239,8 @@ class OperationStore:
             if isinstance(failure, sqlite3.Error | OSError):
                 raise NotKept(f"{self._path.name}: {failure}") from failure
             raise
+        finally:
+            self._writing = False
 
     def _write(self, batch: Mapping[tuple[str, ...], Sequence[Statement]], *, durably: bool) -> None:
         """One transaction; with ``durably`` it is synchronized with the disk, and all before it with it."""

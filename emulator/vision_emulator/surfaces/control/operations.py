@@ -162,15 +162,15 @@ class OperationsResource:
 
     async def _complete(self, asked: Asked) -> Any:
         self._operations.reveal(_name(asked))
-        return self._seen(_name(asked))
+        return await self._changed(_name(asked))
 
     async def _advance(self, asked: Asked) -> Any:
         self._operations.advance(_name(asked))
-        return self._seen(_name(asked))
+        return await self._changed(_name(asked))
 
     async def _cancel(self, asked: Asked) -> Any:
         self._operations.cancel(_name(asked))
-        return self._seen(_name(asked))
+        return await self._changed(_name(asked))
 
     async def _fail(self, asked: Asked) -> Any:
         try:
@@ -180,7 +180,7 @@ class OperationsResource:
         if not self._operations.fail(_name(asked), failure):
             raise Refused("The operation is done, and an operation that is done stays as it is.", 409)
         await self._operations.find(_name(asked)).finished.wait()
-        return self._seen(_name(asked))
+        return await self._changed(_name(asked))
 
     async def _polls(self, asked: Asked) -> Polls:
         record = self._operations.find(_name(asked))
@@ -191,7 +191,12 @@ class OperationsResource:
 
     async def _set_its_pace(self, asked: Asked) -> Any:
         self._operations.set_pace(_name(asked), Pace.parse(asked.body.pace))
-        return self._seen(_name(asked))
+        return await self._changed(_name(asked))
+
+    async def _changed(self, name: str) -> Any:
+        """How an operation is seen now; what was done to it is kept before anybody is told."""
+        await self._operations.kept()
+        return self._seen(name)
 
     def _seen(self, name: str) -> Any:
         return codec.to_json(self._operations.find(name).view(name, self._clock.now()))
