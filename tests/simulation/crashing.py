@@ -9,6 +9,7 @@ is held to it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import json
@@ -28,11 +29,10 @@ from PIL import Image
 from vision_emulator.app import core
 from vision_emulator.config import Config
 from vision_emulator.contract.errors import Code, VisionError
-from vision_emulator.contract.messages import OperationMetadata
 from vision_emulator.contract.methods import METHODS, Call
 from vision_emulator.control.clock import Chance, SystemClock
 from vision_emulator.storage import ObjectMissing, operation_store
-from vision_emulator.storage.directory import HIDDEN, DirectoryBucket, DirectoryStorage
+from vision_emulator.storage.directory import HIDDEN, DirectoryBucket
 from vision_emulator.storage.embedded import Attributes
 
 VISION = "/google.cloud.vision.v1.ImageAnnotator/"
@@ -97,9 +97,10 @@ class Points:
             def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
                 if sql.lstrip().startswith(("SELECT", "PRAGMA")):
                     return super().execute(sql, *arguments)
-                points.at(f"before {sql.split()[0]}")
+                verb = sql.split(maxsplit=1)[0]
+                points.at(f"before {verb}")
                 done = super().execute(sql, *arguments)
-                points.at(f"after {sql.split()[0]}")
+                points.at(f"after {verb}")
                 return done
 
         connect = sqlite3.connect
@@ -174,21 +175,15 @@ class Life:
     async def remove(self) -> None:
         name = self.dice.pick(NAMES)
         self.notes.add(kind="writing", object=name, version=None)
-        try:
+        with contextlib.suppress(ObjectMissing):
             await self.storage.find("inputs").delete(name)
-        except ObjectMissing:
-            pass
         self.notes.add(kind="written", object=name, version=None, generation=0)
 
     async def poll(self) -> None:
         if self.names:
             name = self.dice.pick(self.names)
-            try:
-                operation = await self.call(OPERATIONS + "GetOperation", {"name": name})
-            except VisionError as missing:
-                assert missing.code == Code.NOT_FOUND
-                return
-            if operation.done:
+            operation = await self.found(OPERATIONS + "GetOperation", name)
+            if operation is not None and operation.done:
                 self.notes.add(kind="done", name=name, operation=operation.SerializeToString(deterministic=True).hex())
 
     async def cancel(self) -> None:
@@ -201,12 +196,17 @@ class Life:
         if self.names:
             name = self.dice.pick(self.names)
             self.notes.add(kind=f"to be {kind}", name=name)
-            try:
-                await self.call(OPERATIONS + rpc, {"name": name})
-            except VisionError as missing:
-                assert missing.code == Code.NOT_FOUND
-            else:
+            if await self.found(OPERATIONS + rpc, name) is not None:
                 self.notes.add(kind=kind, name=name)
+
+    async def found(self, path: str, name: str) -> Any:
+        """What a call about an operation answers; None when that was deleted."""
+        try:
+            return await self.call(path, {"name": name})
+        except VisionError as failure:
+            if failure.code != Code.NOT_FOUND:
+                raise
+            return None
 
     # ---- what must hold ----
 
