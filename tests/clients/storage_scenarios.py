@@ -35,8 +35,7 @@ def _crc32c(data: bytes) -> str:
 # What a program does, and what it must print.
 SCENARIOS: Final[Mapping[str, tuple[str, Any]]] = {
     "interrupted": (
-        "large.bin as interrupted.bin, resumable in chunks of 256 KiB; a chunk is refused with 503, and then a connection is lost in the "
-        "middle of an answer: size and crc32c, as the client is told at the end",
+        "large.bin as interrupted.bin, resumable in chunks of 256 KiB; one is refused with 503, then an answer breaks off: size, crc32c",
         {"size": len(LARGE), "crc32c": _crc32c(LARGE)},
     ),
     "corrupted": ('downloads interrupted.bin, of which a byte is turned over on the way: "refused", for the hash is another', "refused"),
@@ -66,8 +65,7 @@ SCENARIOS: Final[Mapping[str, tuple[str, Any]]] = {
     ),
     "glob": ("lists what matches tree/**.txt", ["tree/a.txt", "tree/deep/c.txt", "tree/deep/er/d.txt"]),
     "preconditions": (
-        "once.txt if there is none; the same again: its HTTP status; again if it is at the generation it has: whether the generation grew; "
-        "downloads the first generation: its HTTP status",
+        "once.txt if there is none; again: the status; again if it is as known: whether its generation grew; reads the first: the status",
         {"refused": 412, "grew": True, "old": 404},
     ),
     "copy": ("copies small.txt to copy.txt: the copy's content and type", {"content": SMALL.decode(), "contentType": "text/plain"}),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +41,40 @@ def where(request: pytest.FixtureRequest, tmp_path: Path, authority: Authority) 
 
 def test_go(where: dict[str, Any], tmp_path: Path, record_property: Note) -> None:
     """Every scenario of the Go client gives what the table says."""
-    version = _version(HERE / "go" / "go.mod", r"go/storage (v[0-9.]+)")
-    check([toolchains.go() / "stored"], tmp_path, NO_BATCH, record_property, {"language": "Go", "client": f"storage {version}"}, **where)
+    installed = _version(HERE / "go" / "go.mod", r"go/storage (v[0-9.]+)")
+    check([toolchains.go() / "stored"], tmp_path, NO_BATCH, record_property, {"language": "Go", "client": f"storage {installed}"}, **where)
 
 
 def test_java(where: dict[str, Any], tmp_path: Path, record_property: Note) -> None:
     """Every scenario of the Java client gives what the table says."""
-    version = _version(HERE / "java" / "pom.xml", r"cloud-storage</artifactId>\s*<version>([0-9.]+)")
-    row = {"language": "Java", "client": f"google-cloud-storage {version}"}
+    installed = _version(HERE / "java" / "pom.xml", r"cloud-storage</artifactId>\s*<version>([0-9.]+)")
+    row = {"language": "Java", "client": f"google-cloud-storage {installed}"}
     check([*toolchains.java(), "Stored"], tmp_path, UNCHECKED, record_property, row, **where)
 
 
-def test_node(where: dict[str, Any], modules: Path, tmp_path: Path, record_property: Note) -> None:
+def test_node(where: dict[str, Any], modules: Path, tmp_path: Path, record_property: Note) -> None:  # noqa: F811 - the fixture
     """Every scenario of the Node client gives what the table says."""
-    version = json.loads((modules / "@google-cloud" / "storage" / "package.json").read_text())["version"]
-    row = {"language": "Node", "client": f"@google-cloud/storage {version}"}
+    installed = json.loads((modules / "@google-cloud" / "storage" / "package.json").read_text())["version"]
+    row = {"language": "Node", "client": f"@google-cloud/storage {installed}"}
     check(["node", HERE / "node" / "stored.js"], tmp_path, NO_BATCH, record_property, row, environ={"NODE_PATH": str(modules)}, **where)
+
+
+def test_python(where: dict[str, Any], tmp_path: Path, record_property: Note) -> None:
+    """Every scenario of the Python client gives what the table says."""
+    row = {"language": "Python", "client": f"google-cloud-storage {version('google-cloud-storage')}"}
+    check([sys.executable, HERE / "python" / "stored.py"], tmp_path, {}, record_property, row, **where)
+
+
+@pytest.mark.parametrize("where", ["memory"], indirect=True)
+def test_gcloud(where: dict[str, Any], tmp_path: Path, record_property: Note) -> None:
+    """Every scenario that gcloud has commands for gives what the table says."""
+    toolchains.tool("gcloud")
+    toolchains.tool("jq")
+    without = {
+        "corrupted": "it looks at the object before it downloads it",
+        "pages": "it has no size of pages to choose",
+        "batch": "it deletes one by one",
+    }
+    row = {"language": "gcloud", "client": "gcloud storage"}
+    environ = {"CLOUDSDK_CONFIG": str(tmp_path / "config")}
+    check(["sh", HERE / "gcloud" / "stored.sh"], tmp_path, without, record_property, row, environ=environ, **where)

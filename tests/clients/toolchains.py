@@ -146,7 +146,7 @@ def fake_gcs_serving(buckets: Iterable[str] = ()) -> Iterator[str]:
             _wait_for(f"http://{address}/_internal/healthcheck", process)
             for bucket in buckets:
                 body = json.dumps({"name": bucket}).encode()
-                with urlopen(Request(f"http://{address}/storage/v1/b", body, {"Content-Type": "application/json"})):  # noqa: S310 - http
+                with urlopen(Request(f"http://{address}/storage/v1/b", body, {"Content-Type": "application/json"})):
                     pass
             yield f"http://{address}"
         finally:

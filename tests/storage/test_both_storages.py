@@ -1,4 +1,4 @@
-"""The same work on the built-in Cloud Storage and on fake-gcs-server, named by ``--storage``: what a user sees must not tell which it is."""
+"""The same work on the built-in Cloud Storage and on fake-gcs-server, named by ``--storage``: what a user sees tells not which."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def finished(api: Rest, rpc: str, request: dict[str, Any]) -> Any:
 
 
 async def test_a_batch_with_results_in_files(api: Rest, files: Files) -> None:
-    """Five images, one of them missing: three files, each slot in order, the missing one's error in its slot; written anew the next time."""
+    """Five images, one of them missing: three files, slots in order, the missing one's error in its slot; written anew the next time."""
     uris = [f"gs://inputs/{number}.jpg" for number in range(5)]
     for number in (0, 1, 2, 4):
         await files.put(uris[number], drawn())
