@@ -204,16 +204,18 @@ class Page:
         """Clicks, with a pointer, the first element that fits, can be seen and has the text."""
         place = await self.wait(
             f"""(() => {{
-                const fitting = [...document.querySelectorAll({json.dumps(selector)})].filter((element) =>
+                const element = [...document.querySelectorAll({json.dumps(selector)})].find((element) =>
                     element.checkVisibility() && !element.disabled && element.innerText.includes({json.dumps(text)}));
-                if (!fitting.length) return null;
-                fitting[0].scrollIntoView({{ block: "nearest" }});
-                const {{ left, top, width, height }} = fitting[0].getBoundingClientRect();
-                return width && height ? [left + width / 2, top + height / 2] : null;
+                if (!element) return null;
+                element.scrollIntoView({{ block: "nearest" }});
+                const {{ left, top, width, height }} = element.getBoundingClientRect();
+                const [x, y, before] = [left + width / 2, top + height / 2, element.wasAt];
+                element.wasAt = `${{x}} ${{y}}`;
+                return before === element.wasAt && element.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
             }})()"""
-        )
+        )  # twice at the same place, and nothing lies over it
         where = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
-        for kind in ("mousePressed", "mouseReleased"):
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             await self.send("Input.dispatchMouseEvent", type=kind, **where)
 
     async def press(self, key: str) -> None:

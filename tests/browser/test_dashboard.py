@@ -248,7 +248,7 @@ async def test_the_workbench_draws_what_was_found(dashboard: Opened, emulator: V
         await page.shows("likely", "#workbench-results .meters")
         await page.picture(tmp_path / "workbench.png")
         await page.click("#workbench-layers label", "Faces")
-        await page.wait("!document.querySelector('#workbench-shapes .faces').checkVisibility()")
+        await page.wait("getComputedStyle(document.querySelector('#workbench-shapes .faces')).display === 'none'")
 
 
 async def test_an_answer_is_changed_and_saved_as_a_fixture(dashboard: Opened, emulator: VisionEmulator, picture: Path) -> None:
@@ -302,8 +302,7 @@ async def test_a_preset_is_switched_on_and_off(dashboard: Opened, emulator: Visi
         await page.shows("Nothing struck yet, for every call.", "#faults-list")
         with pytest.raises(TooManyRequests) as met:
             await asyncio.to_thread(annotate, emulator, drawn())
-        assert "'quota_limit_value'" not in str(met.value)
-        assert any(getattr(detail, "metadata", {}).get("quota_limit_value") == "7" for detail in met.value.details)
+        assert "'quota_limit_value': '7'" in str(met.value)
         await page.shows("Struck 1 time", "#faults-list")
         await page.shows("reject BatchAnnotateImages", "#faults-list .strikes")
         await page.picture(tmp_path / "levers.png")
@@ -329,9 +328,7 @@ async def test_pace_and_clock(dashboard: Opened, emulator: VisionEmulator) -> No
     async with dashboard("levers") as page:
         await page.wait("document.querySelector('#pace-auto').checked")
         await page.write("#pace-polls-number", "4")
-        await page.click("label[for=pace-polls]")
-        await page.click("label[for=pace-seconds]")
-        await page.click("label[for=pace-polls]")
+        await page.press("Tab")
         await settled(lambda: emulator.pace == "polls:4")
         await asyncio.to_thread(setattr, emulator, "pace", "never")
         await page.wait("document.querySelector('#pace-never').checked")
@@ -340,7 +337,7 @@ async def test_pace_and_clock(dashboard: Opened, emulator: VisionEmulator) -> No
         before = await asyncio.to_thread(emulator.clock.now)
         await page.write("#clock-seconds", "3600")
         await page.click("#clock-advance")
-        await settled(lambda: emulator.clock.now() == before + 3600)
+        await settled(lambda: emulator.clock.now() == pytest.approx(before + 3600, abs=0.01))
 
 
 async def settled(condition: Any) -> None:
@@ -499,7 +496,8 @@ HARD_TO_READ = """(() => {
         if (!own || !element.checkVisibility() || element.closest('.frame, :disabled, kbd, .count')) continue;
         const under = grounds(element);
         const [a, b] = [light(paint(...under)), light(paint(...under, getComputedStyle(element).color))].sort((x, y) => y - x);
-        if ((a + 0.05) / (b + 0.05) < 4.5) found.push(`${element.className} ${element.innerText.slice(0, 30)} ${((a + 0.05) / (b + 0.05)).toFixed(2)}`);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < 4.5) found.push(`${element.className} ${element.innerText.slice(0, 30)} ${ratio.toFixed(2)}`);
     }
     return found;
 })()"""

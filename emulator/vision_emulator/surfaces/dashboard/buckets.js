@@ -183,7 +183,7 @@ async function rendered(name, blob) {
   }
   const text = await blob.text();
   try {
-    return { element: tree(JSON.parse(text), { open: 4, label: name }) };
+    return { element: tree(JSON.parse(text), { label: name }) };
   } catch {
     const readable = !/[\u0000-\u0008\ufffd]/.test(text.slice(0, TEXT_BYTES_MAX));
     if (!readable) return { element: h("p", { class: "muted" }, "Neither an image that this browser shows, nor text.") };

@@ -13,7 +13,8 @@ let go;
 let list;
 let calls = new Map(); // by number, the oldest first
 let drawn = false;
-let loading = null;
+let loads = 0; // how often everything was asked for: an older answer that comes late is let go
+let arrived = []; // what was told while everything is asked for
 let shown = null;
 let detail = null; // number and code of the call that is in the detail
 
@@ -31,9 +32,12 @@ export function start(open) {
 }
 
 export async function load() {
-  loading ??= control("GET", `/journal?limit=${FIRST}`).finally(() => (loading = null));
-  const { entries } = await loading;
+  const mine = ++loads;
+  arrived = [];
+  const { entries } = await control("GET", `/journal?limit=${FIRST}`);
+  if (mine !== loads) return;
   calls = new Map(entries.map((entry) => [entry.number, entry]));
+  for (const call of arrived) if (call.number > newest() || calls.get(call.number)?.code === null) calls.set(call.number, call);
   detail = null;
   render();
 }
@@ -44,7 +48,10 @@ export function tell(kind, data) {
   const known = calls.get(data.number);
   if (kind === "started" && known && known.at !== data.at) return tried(load);
   if (kind === "started" && !known && data.number < newest()) return tried(load);
-  if (kind === "finished" || !known) calls.set(data.number, kind === "finished" ? data : { ...data, code: null });
+  const call = kind === "finished" ? data : { ...data, code: null };
+  if (kind === "finished" || !known) calls.set(data.number, call);
+  arrived.push(call);
+  if (arrived.length > KEPT_MAX) arrived.shift();
   while (calls.size > KEPT_MAX) calls.delete(calls.keys().next().value);
   if (!drawn) {
     drawn = true;
@@ -190,7 +197,7 @@ function draw() {
 }
 
 function answer(call) {
-  if (call.answer) return tree(call.answer, { label: "Answer", open: 4 });
+  if (call.answer) return tree(call.answer, { label: "Answer" });
   if (call.code === null) return h("p", { class: "muted" }, "It is being answered.");
   if (call.code !== "OK") return tree({ error: { status: call.code, message: call.message } }, { label: "Answer" });
   return h("p", { class: "muted" }, call.answerBytes ? `${bytes(call.answerBytes)}, more than the journal keeps.` : "Empty.");

@@ -21,6 +21,7 @@ const RULE = {
 };
 
 const strikes = new Map(); // by the rule's id: how many, and the newest
+let writing = false; // a number of the pace
 let time0 = null; // the emulator's clock when it was last asked, and when that was
 
 export function start() {
@@ -164,11 +165,12 @@ async function addRule() {
 
 function pace([kind, meaning, standard]) {
   const choice = h("input", { type: "radio", name: "pace", value: kind, id: `pace-${kind}` });
-  const most = standard === undefined ? "" : h("input", { type: "number", min: 0, step: kind === "polls" ? 1 : "any", value: standard, id: `pace-${kind}-number`, "aria-label": meaning });
+  const most = standard === undefined ? "" : h("input", { type: "number", min: 0, step: kind === "polls" ? 1 : "any", value: standard, id: `pace-${kind}-number`, "aria-label": meaning, oninput: () => (choice.checked = writing = true) });
   return h("div", { class: "pace" }, choice, h("label", { for: choice.id }, h("span", { class: "mono" }, kind), " ", h("span", { class: "muted" }, meaning)), most);
 }
 
 async function setPace() {
+  writing = false;
   const kind = $("pace-form").querySelector("input[name=pace]:checked")?.value;
   if (!kind) return;
   const text = $(`pace-${kind}-number`)?.value;
@@ -178,8 +180,7 @@ async function setPace() {
 async function showPace() {
   const { pace: now } = await control("GET", "/pace");
   const [kind, most] = now.split(":");
-  const form = $("pace-form");
-  if (form.contains(document.activeElement) && document.activeElement.type === "number") return; // not under the hands of who writes
+  if (writing) return; // not under the hands of who does
   $(`pace-${kind}`).checked = true;
   if (most !== undefined) $(`pace-${kind}-number`).value = Number(most);
 }
