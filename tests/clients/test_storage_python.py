@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
+from google.cloud.storage import transfer_manager
 from google.cloud.storage.retry import DEFAULT_RETRY
 from served_buckets import serve
 
@@ -284,3 +286,17 @@ def test_public_urls(bucket: storage.Bucket, url: str) -> None:
     assert bucket.blob("dir/a b").download_as_bytes() == b"signed"
     assert requests.delete(address, timeout=5).status_code == 204
     assert "<Code>NoSuchKey</Code>" in requests.get(address, timeout=5).text
+
+
+def test_parts_in_parallel(bucket: storage.Bucket, tmp_path: Path) -> None:
+    """The transfer manager's uploads in parts, by the XML API, and its downloads in ranges, both checked by their hashes."""
+    data = bytes(range(256)) * (11 * 4096)
+    file = tmp_path / "large.bin"
+    file.write_bytes(data)
+    blob = bucket.blob("in-parts.bin")
+    transfer_manager.upload_chunks_concurrently(str(file), blob, chunk_size=5 * MIB, worker_type=transfer_manager.THREAD)
+    blob.reload()
+    assert (blob.size, blob.md5_hash) == (len(data), None)
+    back = tmp_path / "back.bin"
+    transfer_manager.download_chunks_concurrently(blob, str(back), chunk_size=4 * MIB, worker_type=transfer_manager.THREAD)
+    assert back.read_bytes() == data

@@ -129,3 +129,21 @@ async def test_the_reason_of_308_is_not_a_redirect(port: int) -> None:
     received = await exchange(port, b"PUT " + target + end + b"Content-Range: bytes */*\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 308 Resume Incomplete\r\n")
     assert b"content-length: 0" in received.lower()
+
+
+async def test_pages_of_other_origins_may_do_everything(port: int) -> None:
+    """A browser that asks first is answered yes, and the script may read what it needs to go on with an upload; others hear none of it."""
+    asked = b"OPTIONS /upload/storage/v1/b/bkt/o HTTP/1.1\r\nHost: h\r\nConnection: close\r\nOrigin: http://page.test\r\n"
+    asked += b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-goog-hash\r\n\r\n"
+    answer = await exchange(port, asked)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"Access-Control-Allow-Origin: http://page.test\r\n" in answer
+    assert b"Access-Control-Allow-Headers: x-goog-hash\r\n" in answer
+    assert b"PUT" in answer.partition(b"Access-Control-Allow-Methods: ")[2].partition(b"\r\n")[0]
+    sent = UPLOAD + b"Content-Length: 1\r\nConnection: close\r\n"
+    answer = await exchange(port, sent + b"Origin: http://page.test\r\n\r\nx")
+    assert b"Access-Control-Allow-Origin: http://page.test\r\n" in answer
+    exposed = answer.partition(b"Access-Control-Expose-Headers: ")[2].partition(b"\r\n")[0].split(b", ")
+    assert {b"Location", b"Range", b"ETag"} <= set(exposed)
+    assert b"Access-Control" not in await exchange(port, sent + b"\r\nx")
+    assert b"allow: DELETE, GET" in await exchange(port, b"OPTIONS /bkt/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")

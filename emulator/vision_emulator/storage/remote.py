@@ -3,6 +3,16 @@
 gcloud-aio-storage speaks to it, imported only when the storage is entered, since that is slow. What is used is the part of
 the API that fake-gcs-server and the real service answer alike: media upload, media download, bucket metadata, and listing by prefix
 and page token. Only status codes are read from refusals, since their bodies differ.
+
+What fake-gcs-server (1.56.1) does otherwise than the built-in storage and the real service, and why it does not matter here:
+
+- refusals have a bare text for a body: only their status is read;
+- a bucket that is not empty is deleted with 412 instead of 409, preconditions are not looked at when an object is deleted, and matchGlob is
+  passed over: nothing here deletes, and listings ask by prefix;
+- batches, ``/b/…`` without ``/storage/v1`` and ``/resumable/upload/`` are not, or not fully, answered: uploads are media uploads;
+- a resumable upload whose metadata names no type becomes application/octet-stream: what an image or a document is, its first bytes say;
+- a download tells neither metageneration nor storage class, an etag is the md5: neither is asked for;
+- before 1.53 a listing has all objects on one page: it ends where there is no token.
 """
 
 from __future__ import annotations

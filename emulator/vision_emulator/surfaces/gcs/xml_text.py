@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from vision_emulator.surfaces.gcs.errors import XML_TYPE
 from vision_emulator.surfaces.gcs.request import Reply
 
-NAMESPACE: Final = "http://doc.s3.amazonaws.com/2006-03-01"  # the real service's, which took it over with the format
+NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"  # the Python client looks for nothing else
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # characters that XML 1.0 has no way to write
 _INSTEAD: Final = "\ufffd"
 
