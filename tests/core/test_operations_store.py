@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,10 @@ class Server:
 
     def bytes_of(self, record: Record) -> bytes:
         return self.operations.find(record.name).view(record.name, self.clock.now()).SerializeToString(deterministic=True)
+
+
+async def done() -> AsyncBatchAnnotateImagesResponse:
+    return DONE
 
 
 @contextlib.asynccontextmanager
@@ -136,7 +141,7 @@ async def test_a_full_disk_is_said_and_nothing_is_lost(path: Path) -> None:
     store.put(ROW, Work(b"x" * 100_000, {}))
     for polls in range(3):
         store.put(ROW._replace(polls=polls))
-        with pytest.raises(NotKept, match="operations.db: database or disk is full"):
+        with pytest.raises(NotKept, match=r"operations\.db: database or disk is full"):
             await store.committed()
     assert not store.settled
     assert store.load().operations == []
@@ -210,7 +215,7 @@ async def test_a_record_that_means_nothing_is_refused(path: Path, change: str) -
     async with server(path) as first:
         await first.start()
     database = sqlite3.connect(path)
-    database.execute(f"UPDATE operations SET {change}")
+    database.execute(f"UPDATE operations SET {change}")  # noqa: S608 - the parameter of this test
     database.commit()
     database.close()
     with pytest.raises(Unusable):
@@ -259,11 +264,7 @@ async def test_an_orderly_end_cancels_nothing(path: Path) -> None:
         ((again, _),) = second.operations.unfinished()
         assert again.name == record.name
         assert again.result is None
-
-        async def work() -> AsyncBatchAnnotateImagesResponse:
-            return DONE
-
-        second.operations.resume(again, work())
+        second.operations.resume(again, done())
         await again.finished.wait()
         assert await second.done(record)
     async with server(path) as third:
@@ -278,7 +279,9 @@ async def test_what_cannot_be_kept_is_not_begun(path: Path) -> None:
         first.store._database.execute(f"PRAGMA max_page_count = {pages}")
         REQUEST.parent = "projects/" + "p" * 100_000
         try:
-            with pytest.raises(VisionError, match="not begun, since it cannot be kept: operations.db: database or disk is full") as refusal:
+            with pytest.raises(
+                VisionError, match=r"not begun, since it cannot be kept: operations\.db: database or disk is full"
+            ) as refusal:
                 await first.start()
         finally:
             REQUEST.parent = "projects/p"
@@ -307,6 +310,37 @@ async def test_a_server_whose_disk_is_full_still_answers(path: Path, caplog: pyt
     assert said[1] == "what happened to operations is kept again"
     async with server(path) as second:
         assert second.operations.find(record.name).polls == 4
+
+
+async def test_a_poll_while_the_end_is_being_kept_undoes_nothing(path: Path) -> None:
+    """What is kept of an operation never goes back from ended to running, whoever changes something about it at that moment."""
+    async with server(path) as first:
+        record = first.operations.open_record(METHOD, "projects/p", Pace.parse("polls:1"))
+        may_end, writing, may_write = asyncio.Event(), threading.Event(), threading.Event()
+
+        async def work() -> AsyncBatchAnnotateImagesResponse:
+            await may_end.wait()
+            return DONE
+
+        await first.operations.start(record, work(), Call(METHOD, REQUEST, {}))
+        write = first.store._write
+
+        def slow(batch: Any, *, durably: bool) -> None:
+            writing.set()
+            may_write.wait()
+            write(batch, durably=durably)
+
+        first.store._write = slow  # type: ignore[method-assign]
+        may_end.set()
+        await asyncio.to_thread(writing.wait)
+        poll = asyncio.get_running_loop().create_task(first.done(record))
+        await asyncio.wait([poll], timeout=0.01)  # a moment to put what it changes; it cannot end
+        may_write.set()
+        assert not await poll
+        await record.finished.wait()
+    async with server(path) as second:
+        assert list(second.operations.unfinished()) == []
+        assert await second.done(record)
 
 
 async def test_polls_are_counted_on(path: Path) -> None:
@@ -392,11 +426,7 @@ async def test_a_deleted_operation_stays_deleted_but_its_work_is_finished(path: 
         assert list(second.operations) == []
         ((again, _),) = second.operations.unfinished()
         assert again.name == running.name
-
-        async def work() -> AsyncBatchAnnotateImagesResponse:
-            return DONE
-
-        second.operations.resume(again, work())
+        second.operations.resume(again, done())
         assert list(second.operations) == []
         await again.finished.wait()
     async with server(path) as third:

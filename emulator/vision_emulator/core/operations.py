@@ -149,6 +149,7 @@ class Record:
     task: asyncio.Task[None] | None = None
     answered_by: dict[str, int] = field(default_factory=dict)  # annotator name → features it answered
     outputs: list[Output] = field(default_factory=list)  # begun so far; of a batch of images one, of files one for each
+    ending: Message | VisionError | None = None  # the result while it is being kept, before anybody may see it
     shards: KeptShards | None = None  # those files, when the operation outlives the process
     forgotten: bool = False  # by its client, while the work goes on
 
@@ -472,10 +473,12 @@ class Operations:
         except Exception:  # a bug must not take the other operations with it
             log.exception("%s failed", record.name)
             result = errors.internal()
-        updated = self._clock.now()
         if self._store is not None and record.shards is not None and not self._leaving:
-            await self._keep_end(record, result, updated)
-        self._finish(record, result, updated)
+            record.updated = self._clock.now()
+            await self._keep_end(record, result)
+            self._finish(record, result, record.updated)
+        else:
+            self._finish(record, result)
 
     def _cut_short(self, record: Record, work: Coroutine[Any, Any, Message]) -> None:
         """A task cancelled before its first step never ran a line of ``_run``."""
@@ -568,13 +571,14 @@ class Operations:
             raise errors.operation_not_kept(str(failure)) from failure
         record.shards = KeptShards(self._store, record.id, {})
 
-    async def _keep_end(self, record: Record, result: Message | VisionError, updated: float) -> None:
+    async def _keep_end(self, record: Record, result: Message | VisionError) -> None:
         """Keeps the result before anybody sees it: what was done stays done."""
         assert self._store is not None
+        record.ending = result
         if record.forgotten:
             self._store.forget(record.id)
         else:
-            self._store.put(_row(record, record.ended(result), updated))
+            self._put(record)
             self._put_time()
         with contextlib.suppress(asyncio.CancelledError):  # stopped meanwhile; whoever did that has put the end that it has now
             await self._try_to_keep()
@@ -594,8 +598,8 @@ class Operations:
 
     def _put(self, record: Record) -> None:
         if self._store is not None and record.shards is not None:
-            stopped = record.ended(errors.internal()) if record.cancelled or record.failed else None
-            self._store.put(_row(record, record.result or stopped))
+            result = record.result or record.ending or (errors.internal() if record.cancelled or record.failed else None)
+            self._store.put(_row(record, result and record.ended(result)))
 
     def _put_time(self) -> None:
         if self._store is not None:
@@ -628,7 +632,7 @@ def shard_name(prefix: str, first: int, last: int) -> str:
     return f"{prefix}output-{first}-to-{last}.json"
 
 
-def _row(record: Record, result: Message | VisionError | None, updated: float | None = None) -> Row:
+def _row(record: Record, result: Message | VisionError | None) -> Row:
     """An operation as it is kept, with this result."""
     failure = result if isinstance(result, VisionError) else None
     return Row(
@@ -637,7 +641,7 @@ def _row(record: Record, result: Message | VisionError | None, updated: float | 
         record.method.grpc_path,
         str(record.pace),
         record.created,
-        record.updated if updated is None else updated,
+        record.updated,
         record.polls,
         record.revealed.is_set(),
         record.cancelled,
