@@ -72,4 +72,7 @@ $(BIN)/python:
 	@ls $(TESSDATA) >/dev/null 2>&1 || { test "$$(id -u)" = 0 && apt-get -qq update && \
 		apt-get -qq install --yes tesseract-ocr-eng tesseract-ocr-deu; } >/dev/null || \
 		{ echo "Tests read text, and tesseract's English and German are missing: install them (tesseract-ocr-eng, tesseract-ocr-deu)."; exit 1; } >&2
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && \
+		apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core; } >/dev/null || \
+		{ echo "The dashboard is tested in a real browser, and Chromium is missing: install it (chromium)."; exit 1; } >&2
 	@touch $@

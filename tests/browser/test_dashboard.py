@@ -51,7 +51,7 @@ async def test_an_operation_is_watched_and_completed(dashboard: Opened, emulator
         await page.shows("No operation yet.", "#operations-empty")
         assert f"curl {emulator.url}/v1/images:asyncBatchAnnotate" in await page.text("#operations-empty pre")
         operation = await asyncio.to_thread(begin, emulator, [f"gs://photos/{number}.jpg" for number in range(5)], pace="manual")
-        await page.shows("worked, hidden by manual", "#operations-list")
+        await page.shows("finished, hidden by pace manual", "#operations-list")
         await page.shows("5 of 5 images · 3 of 3 files", "#operations-list")
         await page.click("#operations-list li")
         await page.shows("No client has asked for it yet.", "#operation")

@@ -109,7 +109,7 @@ function tone(operation) {
 
 function stateOf(operation) {
   if (operation.state === "CANCELLED") return "cancelled";
-  if (operation.worked && operation.state === "RUNNING") return `worked, hidden by ${operation.pace}`;
+  if (operation.worked && operation.state === "RUNNING") return `finished, hidden by pace ${operation.pace}`;
   if (operation.state === "DONE") return operation.code === "OK" ? "done" : operation.code;
   return operation.images ? `running, ${percent(operation.lookedAt / operation.images)}` : "running";
 }
