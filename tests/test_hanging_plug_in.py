@@ -48,6 +48,18 @@ def test_a_thread_that_hangs_keeps_the_server_neither_from_answering_nor_from_en
         process.communicate(timeout=SECONDS_MAX)
 
 
+def test_a_thread_that_hangs_does_not_keep_a_command_from_ending(tmp_path: Path) -> None:
+    """``annotate`` prints what there is as soon as it is there, and ends though Python would wait for the thread."""
+    (tmp_path / "stuck.py").write_text(PLUG_IN)
+    (tmp_path / "cat.jpg").write_bytes(drawn())
+    flags = ("cat.jpg", "--annotator", "stuck:Stuck", "--annotate-timeout", "0.2")
+    command = [sys.executable, "-P", "-m", "vision_emulator", "annotate", *flags]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    assert json.loads(run.stdout)["responses"][0]["error"]["code"] == 4
+    assert run.returncode == 1
+    assert "something did not stop in 5 s, perhaps an annotator that hangs" in run.stderr
+
+
 def annotated(address: str, *features: str) -> Any:
     """The responses for one picture a feature."""
     content = base64.b64encode(drawn()).decode()

@@ -20,8 +20,9 @@ from vision_emulator import config as configuration
 from vision_emulator.config import Config, ConfigError, Loaded
 
 if TYPE_CHECKING:
-    from asyncio import Event
+    from asyncio import Event, Runner
     from contextlib import AbstractAsyncContextManager, AsyncExitStack
+    from threading import Timer
 
     from vision_emulator.app import Emulator
     from vision_emulator.contract.messages import AnnotateImageResponse
@@ -34,6 +35,7 @@ log = logging.getLogger("vision_emulator")
 
 PROGRAM: Final = "vision-emulator"
 ANNOTATE_OPTIONS: Final = ("fixtures", "shipped_fixtures", "annotators", "annotator", "settings", "annotate_timeout", "seed", "log_level")
+OUTPUT_OPTIONS: Final = ("storage", "buckets", "output_content_type", "log_level")
 HEALTHCHECK_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 5.0  # for everything to end once accepted work is done, or has been given up
 PROGRESS_CELLS: Final = 24
@@ -116,6 +118,12 @@ def _parser() -> ArgumentParser:
     restored = command("import", _import, "Take over an exported state into --data-dir, which must hold none; all of it or nothing.")
     restored.add_argument("file", metavar="FILE", type=Path, help="what export wrote")
     configuration.add_flags(restored, "data_dir", "log_level")
+    _add_lint_output(
+        command("lint-output", _lint_output, "Check a set of output files, gs://BUCKET/PREFIX or a folder; exit 1 for a wrong one.")
+    )
+    _add_make_output(
+        command("make-output", _make_output, "Make a set of output files, as the emulator writes it, or a deliberately awkward one.")
+    )
     configuration.add_flags(command("config", _config, "Print every option, its value and where it came from, as TOML."))
     healthcheck = command("healthcheck", _healthcheck, "Exit 0 when the emulator at --host and --port is ready, 1 when it is not.")
     configuration.add_flags(healthcheck, "host", "port")
@@ -189,7 +197,7 @@ async def _serve_until_told(config: Config) -> None:
     log.info("stopped")
 
 
-def _end_for_sure(seconds: float) -> None:
+def _end_for_sure(seconds: float) -> Timer:
     """Ends the process by then, also when a thread of some annotator hangs: Python would wait for it for ever."""
     import os
     import threading
@@ -202,6 +210,7 @@ def _end_for_sure(seconds: float) -> None:
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
+    return timer
 
 
 async def _enter(stack: AsyncExitStack, started: AbstractAsyncContextManager[T]) -> T:
@@ -343,15 +352,31 @@ def _show_progress(done: int, total: int) -> None:
 # ---- annotate ----
 
 
-def _annotate(chosen: Namespace) -> int:
+@contextmanager
+def _runner() -> Iterator[Runner]:
+    """Runs coroutines. What hangs afterwards, such as a thread of some annotator, ends with the process in STOP_SECONDS."""
     import asyncio
 
+    timer: Timer | None = None
+    try:
+        with asyncio.Runner() as runner:
+            try:
+                yield runner
+            finally:
+                timer = _end_for_sure(STOP_SECONDS)
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _annotate(chosen: Namespace) -> int:
     from vision_emulator.contract import codec
     from vision_emulator.contract.messages import BatchAnnotateImagesResponse, Feature
 
     features = [Feature(type=name) for name in _feature_names(chosen.feature)]
-    responses = asyncio.run(_annotate_all(_load(chosen).config, chosen.images, features))
-    print(codec.encode(BatchAnnotateImagesResponse(responses=responses), pretty=True).decode())
+    with _runner() as runner:
+        responses = runner.run(_annotate_all(_load(chosen).config, chosen.images, features))
+        print(codec.encode(BatchAnnotateImagesResponse(responses=responses), pretty=True).decode(), flush=True)
     return 1 if any(response.HasField("error") for response in responses) else 0
 
 
@@ -455,25 +480,25 @@ def _check_fixtures(folders: Sequence[Path]) -> int:
 
 
 def _new_fixtures(chosen: Namespace) -> int:
-    import asyncio
-
     from vision_emulator import new_fixtures
 
     output: Path | None = chosen.output
     if output is not None and output.suffix not in (".json", ".yaml", ".yml"):
         raise CannotStart(f"{output}: a rule file is called .yaml, .yml or .json")
-    try:
-        rules = asyncio.run(_new_rules(_load(chosen).config, chosen))
+    with _runner() as runner:
+        try:
+            rules = runner.run(_new_rules(_load(chosen).config, chosen))
+        except new_fixtures.Unreadable as unreadable:
+            raise CannotStart(str(unreadable)) from unreadable
         text = new_fixtures.as_text(rules, is_json=output is not None and output.suffix == ".json")
         if output is None:
-            print(text, end="")
-        else:
+            print(text, end="", flush=True)
+            return 0
+        try:
             with output.open("x", encoding="utf-8") as file:
                 file.write(text)
-    except new_fixtures.Unreadable as unreadable:
-        raise CannotStart(str(unreadable)) from unreadable
-    except OSError as failure:
-        raise CannotStart(f"{output}: {failure.strerror}; a file that is there stays as it is") from failure
+        except OSError as failure:
+            raise CannotStart(f"{output}: {failure.strerror}; a file that is there stays as it is") from failure
     return 0
 
 
@@ -531,6 +556,114 @@ def _opened(folder: Path) -> Iterator[DataDirectory]:
         raise CannotStart(str(failure)) from failure
     except OSError as failure:
         raise CannotStart(f"{failure.filename or folder}: {failure.strerror or failure}") from failure
+
+
+# ---- lint-output, make-output ----
+
+
+def _add_lint_output(parser: ArgumentParser) -> None:
+    parser.add_argument("source", metavar="PLACE", help="gs://BUCKET/PREFIX, with --storage or --buckets, or a folder")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="what all files but the last hold [default: as much as the first]")
+    parser.add_argument("--count", type=int, metavar="N", help="how many images or pages there must be [default: as many as there are]")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="a line for each finding, or one JSON [default: text]")
+    configuration.add_flags(parser, *OUTPUT_OPTIONS)
+
+
+def _lint_output(chosen: Namespace) -> int:
+    import asyncio
+
+    from vision_emulator import output_kit
+    from vision_emulator.annotators import SettingsError
+    from vision_emulator.core.outputs import Expected
+    from vision_emulator.storage import StorageError
+
+    config = _load(chosen).config
+    for flag, value in (("--batch-size", chosen.batch_size), ("--count", chosen.count)):
+        if value is not None and value < 1:
+            raise CannotStart(f"{flag} {value} is none; use 1 or more")
+    expected = Expected(chosen.batch_size, chosen.count, config.output_content_type)
+    try:
+        outputs = asyncio.run(output_kit.check(chosen.source, config, expected))
+    except (output_kit.NoSet, StorageError, SettingsError) as none:
+        raise CannotStart(str(none)) from none
+    findings = outputs.findings()
+    wrong = sum(finding.level == "wrong" for finding in findings)
+    if chosen.format == "json":
+        import json
+
+        said = {"files": outputs.files, "responses": outputs.responses, "findings": [finding._asdict() for finding in findings]}
+        print(json.dumps(said, indent=2))
+    else:
+        for finding in findings:
+            print(finding)
+        log.info("%d files, %d responses: %d wrong, %d unusual", outputs.files, outputs.responses, wrong, len(findings) - wrong)
+    return 1 if wrong else 0
+
+
+def _add_make_output(parser: ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--pages", type=int, metavar="N", help="of one document, as files:asyncBatchAnnotate writes them")
+    what.add_argument("--images", type=int, metavar="N", help="as images:asyncBatchAnnotate writes them")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="responses in a file [default: 20]")
+    parser.add_argument("--errors", metavar="N,…", help="the images or pages whose slot has an error, counted from 1")
+    parser.add_argument("--input", metavar="URI", default="", help="gs:// URI of the document, or prefix of the images, for their contexts")
+    parser.add_argument("--feature", action="append", metavar="TYPE", help="[default: document text for pages, labels and text for images]")
+    parser.add_argument("--awkward", metavar="NAME,…", help="sets that consumers trip over, each under its name; all: every one")
+    parser.add_argument("--list-awkward", action="store_true", help="say what the awkward sets are, and make none")
+    parser.add_argument("--output", metavar="PLACE", help="a folder, or gs://BUCKET/PREFIX with --storage or --buckets")
+    configuration.add_flags(parser, *OUTPUT_OPTIONS, "seed")
+
+
+def _make_output(chosen: Namespace) -> int:
+    import asyncio
+
+    from vision_emulator import output_kit
+    from vision_emulator.annotators import SettingsError
+    from vision_emulator.storage import StorageError
+
+    if chosen.list_awkward:
+        width = max(len(name) for name in output_kit.AWKWARD)
+        for name, awkward in output_kit.AWKWARD.items():
+            print(f"{name:<{width}}  {awkward.description}")
+        return 0
+    if not chosen.output:
+        raise CannotStart("--output says where to: a folder, or gs://BUCKET/PREFIX")
+    if chosen.pages is None and chosen.images is None and not chosen.awkward:
+        raise CannotStart("what is to be made? --pages N, --images N, or --awkward NAME")
+    config = _load(chosen).config
+    try:
+        asyncio.run(_make_outputs(config, chosen))
+    except (output_kit.NoSet, StorageError, SettingsError) as refusal:
+        raise CannotStart(str(refusal)) from refusal
+    return 0
+
+
+async def _make_outputs(config: Config, chosen: Namespace) -> None:
+    from vision_emulator import output_kit
+
+    try:
+        errors = tuple(int(number) for number in chosen.errors.split(",")) if chosen.errors else None
+    except ValueError as wrong:
+        raise CannotStart(f"--errors {chosen.errors}: write numbers with commas between, as 3,7") from wrong
+    plan = output_kit.Plan(
+        pages=chosen.pages,
+        images=chosen.images,
+        batch_size=chosen.batch_size,
+        errors=errors,
+        input=chosen.input,
+        features=tuple(_feature_names(chosen.feature)) if chosen.feature else (),
+        seed=config.seed,
+    )
+    if not chosen.awkward:
+        made = await output_kit.make(plan)
+        await output_kit.write(made, chosen.output, config)
+        print(f"{chosen.output}: {len(made.files)} files")
+        return
+    for name, awkward in output_kit.named(chosen.awkward.split(","), chosen.output).items():
+        made = await output_kit.make_awkward(awkward, plan)
+        place = f"{chosen.output.rstrip('/')}/{name}/"
+        await output_kit.write(made, place, config)
+        print(f"{place}: {len(made.files)} files; {awkward.description}")
 
 
 # ---- config, healthcheck ----

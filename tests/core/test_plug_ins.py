@@ -42,7 +42,7 @@ class PlugIn(Annotator):
 
     async def annotate(self, picture: Picture, features: Sequence[Feature], context: ImageContext) -> AnnotateImageResponse:
         del picture, features, context
-        if isinstance(self._answer, Exception):
+        if isinstance(self._answer, BaseException):
             raise self._answer
         return self._answer  # type: ignore[no-any-return]
 
@@ -65,6 +65,26 @@ async def test_a_plug_ins_bug_is_the_images_error(broken: PlugIn, caplog: pytest
     assert (response.error.code, response.error.message) == (13, "Internal server error. Error processing features.")
     assert "annotator plug-in failed on an inline image" in caplog.text
     assert "Traceback" in caplog.text
+
+
+async def test_a_plug_in_that_leaves_does_not_take_the_server_along(caplog: pytest.LogCaptureFixture) -> None:
+    """sys.exit() in a plug-in, or in a library of its, is the image's error; asyncio would end the server with it."""
+    response, _ = await annotated(PlugIn(answer=SystemExit(3)), Synthetic())
+    assert response.error.code == 13
+    assert "it called sys.exit(3)" in caplog.text
+
+
+async def test_an_annotate_without_async_is_told_apart(caplog: pytest.LogCaptureFixture) -> None:
+    """The commonest slip of who writes a first plug-in: the log says how to put it right."""
+
+    class Plain(PlugIn):
+        def annotate(self, picture: Picture, features: Sequence[Feature], context: ImageContext) -> Any:
+            del picture, features, context
+            return LABELS
+
+    response, _ = await annotated(Plain(), Synthetic())
+    assert response.error.code == 13
+    assert "its annotate is no coroutine: write it as async def annotate" in caplog.text
 
 
 @pytest.mark.parametrize(

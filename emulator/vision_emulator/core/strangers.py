@@ -6,6 +6,7 @@ What they do wrong stays with the one image they did it to. What a client can li
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -99,7 +100,13 @@ class Strangers:
 
 
 async def _answer(annotator: Annotator, picture: Picture, features: Sequence[Feature], context: ImageContext) -> Any:
-    return await annotator.annotate(picture, features, context)
+    try:
+        coming: Any = annotator.annotate(picture, features, context)
+        if not inspect.isawaitable(coming):
+            raise Unsound("its annotate is no coroutine: write it as async def annotate")
+        return await coming
+    except SystemExit as leaving:  # asyncio would end the server with it
+        raise Unsound(f"it called sys.exit({leaving.code!r})") from leaving
 
 
 def _values(value: Any, place: str) -> Iterator[tuple[str, Any]]:
