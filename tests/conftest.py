@@ -45,4 +45,5 @@ def _record_matrix(reports: list[pytest.TestReport]) -> None:
         cells["/".join(cell[key] for key in ("language", "client", "transport", "security"))] = cell
     run = {cell["language"] for cell in cells.values()}
     kept = [cell for cell in json.loads(MATRIX.read_text()) if cell["language"] not in run] if MATRIX.exists() else []
-    MATRIX.write_text("[\n" + ",\n".join(json.dumps(cell, ensure_ascii=False) for cell in [*kept, *cells.values()]) + "\n]\n")
+    lines = sorted(json.dumps(cell, ensure_ascii=False) for cell in [*kept, *cells.values()])
+    MATRIX.write_text("[\n" + ",\n".join(lines) + "\n]\n")

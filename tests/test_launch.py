@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
-from vision_emulator import cli, environment
+from vision_emulator import VisionEmulator, cli, environment
 from vision_emulator import config as configuration
 from vision_emulator.surfaces.tls import Authority
 
@@ -137,6 +138,39 @@ def test_files_are_their_owners_only(home: dict[str, str]) -> None:
     assert done.stdout.split() == ["700", "600", "600", "600", *done.stdout.split()[4:]]
 
 
+def test_a_companys_no_proxy_keeps_no_program_away(home: dict[str, str]) -> None:
+    """Entries that cover Google's hosts would lead past the emulator, to the real service; all others are kept."""
+    said = {"NO_PROXY": ".googleapis.com, *, corp.test, storage.googleapis.com:443,.com,10.0.0.0/8,::1", "no_proxy": "corp.test"}
+    done = run({**home, **said}, "exec", "--", sys.executable, "-c", UNCHANGED + "import os; print(os.environ['NO_PROXY'])")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "corp.test,10.0.0.0/8,::1,localhost,127.0.0.1"
+
+
+def test_another_storage(home: dict[str, str]) -> None:
+    """With --storage the program's storage client talks to that one, and so does the emulator."""
+    program = """
+from google.cloud import storage, vision
+
+storage.Client().bucket("photos").blob("cat.png").upload_from_string(b"no picture")
+image = vision.Image(source=vision.ImageSource(image_uri="gs://photos/cat.png"))
+print(vision.ImageAnnotatorClient().label_detection(image=image).error.message)
+"""
+    with VisionEmulator(bucket=["photos"]) as other:
+        done = run(home, "exec", "--storage", other.url, "--", sys.executable, "-c", program)
+        assert (done.returncode, done.stdout) == (0, "Bad image data.\n")
+        names = [blob["name"] for blob in requests.get(f"{other.url}/storage/v1/b/photos/o", timeout=30).json()["items"]]
+    assert names == ["cat.png"]
+
+
+def test_other_hosts_are_asked_through_here(home: dict[str, str]) -> None:
+    """A host that is not answered here is looked for, not refused: its name is what cannot be found."""
+    asks = "curl --silent --show-error https://nothing.invalid/; exit 0"
+    done = run(home, "exec", "--", "sh", "-c", asks)
+    assert "502" in done.stderr
+    refused = run(home, "exec", "--no-proxy-others", "--", "sh", "-c", asks)
+    assert "403" in refused.stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "dotenv", "github"])
 def test_env_for_a_server_that_runs_elsewhere(home: dict[str, str], shell: str) -> None:
     """What is printed sets the variables; the files it names stay, since nobody knows for how long they are needed."""
@@ -167,12 +201,19 @@ def test_every_shell_is_offered() -> None:
 def test_what_was_said_already_is_kept(tmp_path: Path) -> None:
     """Hosts that are to be reached directly still are, options of Java stay, and certificates trusted before are trusted still."""
     before = Authority(tmp_path / "corporate").certificate_file
-    environ = {"NO_PROXY": "corp.test, .internal", "JAVA_TOOL_OPTIONS": "-Xmx1g", "SSL_CERT_FILE": str(before)}
+    environ = {
+        "NO_PROXY": "corp.test, .internal",
+        "JAVA_TOOL_OPTIONS": "-Xmx1g",
+        "NODE_OPTIONS": "--no-warnings",
+        "SSL_CERT_FILE": str(before),
+    }
     authority = Authority(tmp_path / "ca")
     files = environment.write_files(tmp_path, authority, "p", "http://127.0.0.1:1/token", environ)
     named = environment.variables("[::1]:8970", "p", files, environ, "http://gcs:4443")
     assert named["NO_PROXY"] == named["no_proxy"] == "corp.test,.internal,localhost,127.0.0.1,::1"
     assert named["JAVA_TOOL_OPTIONS"].startswith("-Xmx1g -Dhttps.proxyHost=::1 -Dhttps.proxyPort=8970 ")
+    assert "-Dhttp.nonProxyHosts=corp.test|*.internal|localhost" in named["JAVA_TOOL_OPTIONS"]
+    assert named["NODE_OPTIONS"] == f'--no-warnings --require "{files.node}"'
     assert named["STORAGE_EMULATOR_HOST"] == "http://gcs:4443"
     trusted = files.certificates.read_bytes()
     assert authority.pem in trusted

@@ -65,6 +65,9 @@ def test_the_wheel_holds_the_contract_the_fixtures_and_the_type_marker(wheel: Pa
     assert {f"vision_emulator/{name}" for name in ("contract/contract.fds", "contract/vision_pb2.pyi", "py.typed")} <= names
     assert {f"vision_emulator/shipped_fixtures/{path.name}" for path in (ROOT / "fixtures").glob("*.json")} <= names
     assert {path.relative_to(ROOT / "emulator").as_posix() for path in (ROOT / "emulator").rglob("*.py")} <= names
+    snippets = [f"snippets/{path.name}" for path in (ROOT / "emulator" / "vision_emulator" / "snippets").glob("*.txt")]
+    assert snippets
+    assert {f"vision_emulator/{name}" for name in ("preload.js", *snippets)} <= names
     dashboard = ROOT / "emulator" / "vision_emulator" / "surfaces" / "dashboard"
     assert {f"vision_emulator/surfaces/dashboard/{path.name}" for path in dashboard.iterdir() if path.is_file()} <= names
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"vision_emulator"}

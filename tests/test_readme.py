@@ -8,6 +8,7 @@ block is its exact output; a comment ``<!-- file: NAME -->`` makes the next bloc
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -31,6 +32,9 @@ from vision_emulator.core import capabilities
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(?:<!-- (?P<mark>file|not run): (?P<note>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
+MATRIX = README.parent / "tests" / "clients" / "matrix.json"
+LANGUAGES = ("Python", "Node", "Go", "Java", "gcloud", "curl")
+SECURITIES = ("plain", "tls", "exec")
 SECONDS_MAX = 60
 
 
@@ -73,7 +77,18 @@ def shown(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-TABLES = {"options": as_markdown, "capabilities": ledger, "presets": presets}
+def matrix() -> str:
+    """What passed of the scenarios, client by client; how many where a client has no call for all of them."""
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for cell in json.loads(MATRIX.read_text()):
+        told = cell.get("not_run") or f"{'✓' if cell['passed'] == cell['asked'] else '✗'} {cell['passed']} of {cell['asked']}"
+        rows.setdefault((cell["language"], cell["client"], cell["transport"]), {})[cell["security"]] = told
+    order = sorted(rows, key=lambda row: (LANGUAGES.index(row[0]), *row[1:]))
+    lines = [f"| {' | '.join(row)} | {' | '.join(rows[row].get(way, 'not run') for way in SECURITIES)} |" for row in order]
+    return "\n".join(["| Language | Client | Transport | plain | TLS | unchanged, under exec |", "|---|---|---|---|---|---|", *lines, ""])
+
+
+TABLES = {"options": as_markdown, "capabilities": ledger, "presets": presets, "clients": matrix}
 
 
 def with_tables(text: str) -> str:
@@ -89,7 +104,8 @@ def serve_lines() -> list[str]:
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # of the certificate authority
     with VisionEmulator(bucket=["results"]) as emulator:
         yield emulator.address
 
@@ -140,6 +156,17 @@ def test_the_tables_are_current() -> None:
     """The tables are those that the program gives; ``python tests/test_readme.py`` writes them anew."""
     text = README.read_text()
     assert with_tables(text) == text, "a table is stale: run python tests/test_readme.py"
+
+
+def test_the_matrix_is_full() -> None:
+    """Each client passes what it was asked in all three ways, or it is told why it cannot be asked."""
+    cells = json.loads(MATRIX.read_text())
+    ways: dict[tuple[str, str, str], set[str]] = {}
+    for cell in cells:
+        assert "not_run" in cell or cell["passed"] == cell["asked"] > 0, cell
+        ways.setdefault((cell["language"], cell["client"], cell["transport"]), set()).add(cell["security"])
+    assert all(gone == set(SECURITIES) for gone in ways.values()), ways
+    assert {language for language, _, _ in ways} == set(LANGUAGES)
 
 
 if __name__ == "__main__":

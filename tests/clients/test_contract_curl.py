@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import toolchains
-from scenarios import SECURITIES, Client, check
+from scenarios import SECONDS_MAX, SECURITIES, Client, check, without_proxies
 
+from vision_emulator import VisionEmulator
 from vision_emulator.surfaces.tls import Authority
 
 PROGRAM = Path(__file__).with_name("curl") / "contract.sh"
@@ -33,3 +35,12 @@ def test_curl(security: str, version: str, tmp_path: Path, authority: Authority,
 def test_unchanged(authority: Authority) -> None:
     """A program that was written for the real service runs under exec as it is."""
     assert toolchains.unchanged(["sh", PROGRAM.with_name("unchanged.sh")], authority) == "Cat\n"
+
+
+@pytest.mark.usefixtures("version")
+def test_the_snippet() -> None:
+    """What ``vision-emulator snippet curl`` prints runs as it is, in a shell."""
+    with VisionEmulator() as emulator:
+        lines = toolchains.printed("curl", emulator.address)
+        done = subprocess.run(["sh", "-euc", lines], env=without_proxies(), capture_output=True, text=True, timeout=SECONDS_MAX, check=True)
+    assert {"description": "Cat", "mid": "/m/01yrx"}.items() <= json.loads(done.stdout)["responses"][0]["labelAnnotations"][0].items()

@@ -10,8 +10,9 @@ from typing import Final
 
 import pytest
 import toolchains
-from scenarios import EMULATOR, SECURITIES, Client, check
+from scenarios import EMULATOR, INSTALLED, SECONDS_MAX, SECURITIES, Client, check, without_proxies
 
+from vision_emulator import VisionEmulator
 from vision_emulator.surfaces.tls import Authority
 
 PROGRAM = Path(__file__).with_name("gcloud") / "contract.sh"
@@ -37,7 +38,7 @@ def version() -> str:
 @pytest.mark.parametrize("security", SECURITIES)
 def test_gcloud(security: str, version: str, tmp_path: Path, authority: Authority, record_property: Callable[[str, object], None]) -> None:
     """Every scenario gives what the table says."""
-    environ = {"EMULATOR": str(EMULATOR), "CLOUDSDK_CONFIG": str(tmp_path / "gcloud")}
+    environ = {"EMULATOR": str(EMULATOR), "CLOUDSDK_CONFIG": str(INSTALLED / "gcloud")}
     client = Client("gcloud", f"gcloud {version}", "rest", WITHOUT)
     check(client, ["sh", PROGRAM], security, tmp_path, authority, record_property, environ)
 
@@ -46,3 +47,12 @@ def test_gcloud(security: str, version: str, tmp_path: Path, authority: Authorit
 def test_unchanged(authority: Authority) -> None:
     """A program that was written for the real service runs under exec as it is."""
     assert toolchains.unchanged(["sh", PROGRAM.with_name("unchanged.sh")], authority) == "Cat\nhello\n"
+
+
+@pytest.mark.usefixtures("version")
+def test_the_snippet() -> None:
+    """What ``vision-emulator snippet gcloud`` prints runs as it is, in a shell."""
+    with VisionEmulator() as emulator:
+        lines = toolchains.printed("gcloud", emulator.address)
+        done = subprocess.run(["sh", "-euc", lines], env=without_proxies(), capture_output=True, text=True, timeout=SECONDS_MAX, check=True)
+    assert {"description": "Cat", "mid": "/m/01yrx"}.items() <= json.loads(done.stdout)["responses"][0]["labelAnnotations"][0].items()

@@ -30,10 +30,14 @@ FAKE_GCS_SERVER: Final = "github.com/fsouza/fake-gcs-server@v1.56.1"
 ELSEWHERE: Final = ("/usr/local/go/bin",)  # where Go's own installer puts it, which is on few paths
 
 
+def printed(language: str, address: str) -> str:
+    """What ``vision-emulator snippet`` prints."""
+    return subprocess.run([EMULATOR, "snippet", language, "--host", address], capture_output=True, text=True, check=True).stdout
+
+
 def snippet(language: str, address: str) -> str:
-    """What ``vision-emulator snippet`` prints, with this expression in place of the address."""
-    command = [EMULATOR, "snippet", language, "--host", "localhost:8970"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    """The same with this expression in place of the address."""
+    said = printed(language, "localhost:8970")
     assert said.count("localhost:8970") == 1, said
     return said.replace("localhost:8970", f'" + {address} + "')
 
