@@ -10,7 +10,6 @@ import math
 import os
 import re
 import sys
-import tomllib
 from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
@@ -374,6 +373,8 @@ def _tables(given: Any, folder: Path) -> dict[str, dict[str, Any]]:
 
 def _toml_or_text(text: str) -> Any:
     """What TOML reads in a value; else the text itself, or with commas a list of such."""
+    import tomllib  # here: most starts have nothing to read
+
     try:
         read = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -481,6 +482,8 @@ def _toml(folder: Path, name: str | None) -> _Source:
     path = folder / (name or FILE_NAME)
     if name is None and not path.is_file():
         return _Source({}, folder, str)
+    import tomllib
+
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as wrong:

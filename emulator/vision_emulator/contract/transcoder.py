@@ -46,11 +46,16 @@ class SystemParameters:
     callback: str = ""  # the function that JSONP calls; a JavaScript name
 
 
+_NONE_GIVEN: Final = SystemParameters()
+
+
 def system_parameters(query: str) -> SystemParameters:
     """The system parameters of a raw query string; of one given twice the last counts.
 
     VisionError INVALID_ARGUMENT for an alt or a callback that cannot be done; other values that say nothing are passed over.
     """
+    if not query:
+        return _NONE_GIVEN
     given = {name.removeprefix("$"): value for name, value in _pairs(query) if _is_system(name)}
     alt, *options = (given.get("alt") or "json").split(";")
     if alt not in _ALT:

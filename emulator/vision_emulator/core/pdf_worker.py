@@ -10,7 +10,6 @@ nothing of the package, so that it starts fast.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import math
 import resource
@@ -115,6 +114,8 @@ class Desk:
 
 def _lines(page: Any, chars_max: int) -> list[list[tuple[str, float, float, float, float]]]:
     """None of a page that has more characters than anybody could read."""
+    import ctypes  # here: the emulator imports this file for what a message is
+
     import pypdfium2.raw as pdfium
 
     text_page = pdfium.FPDFText_LoadPage(page)

@@ -20,7 +20,6 @@ belong to a billing account; here each project counts as one of its own. ``--pri
 from __future__ import annotations
 
 import math
-import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -89,6 +88,8 @@ class Prices:
     @classmethod
     def read(cls, path: Path) -> Prices:
         """The prices of a TOML file, the documented ones where it says nothing; ValueError says what is wrong with it."""
+        import tomllib  # here: hardly anybody has a file
+
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as wrong:

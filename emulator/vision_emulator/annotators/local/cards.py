@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -180,6 +179,8 @@ def mids(file: Path, card: Card, names: Sequence[str]) -> dict[str, str]:
 
 
 def _toml(file: Path) -> dict[str, Any]:
+    import tomllib  # here: hardly anybody has a card
+
     try:
         if file.stat().st_size > CARD_BYTES_MAX:
             raise SettingsError(f"models: {file}: a card of more than {CARD_BYTES_MAX:,} bytes is none")

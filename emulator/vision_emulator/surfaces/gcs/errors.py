@@ -5,8 +5,8 @@ The texts of missing buckets and objects, preconditions, conflicts, hashes, rang
 
 from __future__ import annotations
 
+import html
 from typing import Final
-from xml.sax.saxutils import escape
 
 import orjson
 
@@ -75,7 +75,8 @@ class GcsError(Exception):
         code = self.xml_code or _XML_CODES.get(self.reason, "InternalError")
         if self.message.startswith("The specified bucket"):
             code = "NoSuchBucket"
-        return f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{escape(self.message)}</Message></Error>".encode()
+        message = html.escape(self.message, quote=False)
+        return f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
 
 
 def invalid(message: str) -> GcsError:

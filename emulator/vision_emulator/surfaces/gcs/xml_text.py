@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Final
-from xml.sax.saxutils import escape
 
 from vision_emulator.surfaces.gcs.errors import XML_TYPE
 from vision_emulator.surfaces.gcs.request import Reply
@@ -16,7 +16,7 @@ _INSTEAD: Final = "\ufffd"
 
 def element(name: str, text: str) -> str:
     """One element with text in it."""
-    return f"<{name}>{escape(_UNWRITABLE.sub(_INSTEAD, text))}</{name}>"
+    return f"<{name}>{html.escape(_UNWRITABLE.sub(_INSTEAD, text), quote=False)}</{name}>"
 
 
 def document(name: str, content: str) -> str:

@@ -5,12 +5,12 @@ Nothing can be read before the completion, which is atomic. What is put together
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
-from xml.sax.saxutils import unescape
 
 from vision_emulator.contract.limits import (
     OBJECT_BYTES_MAX,
@@ -157,7 +157,7 @@ def _listed(text: str) -> tuple[int, str]:
     number, etag = _NUMBER.search(text), _ETAG.search(text)
     if number is None:
         raise errors.invalid("A Part without a PartNumber.")
-    return int(number[1]), unescape(etag[1], {"&quot;": '"', "&#34;": '"'}) if etag else ""
+    return int(number[1]), html.unescape(etag[1]) if etag else ""
 
 
 def _hash_header(digests: Digests) -> str:
