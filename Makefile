@@ -47,7 +47,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python tests/benchmarks/run.py
 
 clean:
-	rm -rf .venv build dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .clients build dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -f emulator/vision_emulator/contract/contract.fds emulator/vision_emulator/contract/vision_pb2.pyi
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -67,8 +67,8 @@ $(BIN)/python:
 .venv/dev.stamp: $(BIN)/python $(SOURCES)
 	@echo "Installing the emulator and its test tools into .venv (once; a minute or so)"
 	@$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
-	@command -v curl >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install --yes curl; } >/dev/null || \
-		{ echo "The README's commands are tested as written, and curl is missing: install it."; exit 1; } >&2
+	@{ command -v curl && command -v jq; } >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install --yes curl jq; } >/dev/null || \
+		{ echo "The README's commands are tested as written, and curl or jq is missing: install them."; exit 1; } >&2
 	@ls $(TESSDATA) >/dev/null 2>&1 || { test "$$(id -u)" = 0 && apt-get -qq update && \
 		apt-get -qq install --yes tesseract-ocr-eng tesseract-ocr-deu; } >/dev/null || \
 		{ echo "Tests read text, and tesseract's English and German are missing: install them (tesseract-ocr-eng, tesseract-ocr-deu)."; exit 1; } >&2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
     if config.getoption("--record-matrix"):
         _record_matrix([*reports, *terminalreporter.getreports("skipped")])
+    skipped = Counter(str(report.longrepr[2]) for report in terminalreporter.getreports("skipped") if isinstance(report.longrepr, tuple))
+    for reason, count in skipped.items():
+        if reason.endswith("is not installed"):  # a language's toolchain
+            terminalreporter.write_line(f"{count} tests of clients were not run: {reason.removeprefix('Skipped: ')}")
     counts = [value for report in reports for name, value in report.user_properties if name == "conformance" and report.when == "call"]
     if counts:
         total, passed = map(sum, zip(*counts, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -73,9 +74,12 @@ def test_its_exit_code_is_the_programs(home: dict[str, str], ending: str, code: 
 
 def test_a_failed_programs_calls_are_summed_up(home: dict[str, str]) -> None:
     """How often it called what, and what the last refusals said."""
-    asks = f"curl --silent --output /dev/null https://vision.googleapis.com/v1/operations/{'0' * 16}; exit 1"
-    done = run(home, "exec", "--", "sh", "-c", asks)
-    assert "called 1 times" in done.stderr
+    asks = f"curl --silent --output /dev/null https://vision.googleapis.com/v1/operations/{'0' * 16}"
+    does = "curl --silent --output /dev/null https://vision.googleapis.com/v1/images:annotate --data '{}'"
+    done = run(home, "exec", "--", "sh", "-c", f"{asks}; {does}; exit 1")
+    assert "called 2 times" in done.stderr
+    assert "BatchAnnotateImages over rest: OK" in done.stderr
+    assert "The last 1 refusals" in done.stderr
     assert "GetOperation over rest: NOT_FOUND" in done.stderr
     assert "Not found: operation" in done.stderr
 
@@ -193,6 +197,20 @@ def test_env_is_read_by_a_shell(home: dict[str, str]) -> None:
     assert "-Dhttps.proxyPort=8970 " in said.stdout
 
 
+def test_a_folder_with_a_blank(home: dict[str, str], tmp_path: Path) -> None:
+    """Java and Node are given paths among other options: they are quoted where they must be, and files for dotenv still can be read."""
+    (tmp_path / "my files").mkdir()
+    names = "JAVA_TOOL_OPTIONS NODE_OPTIONS"
+    done = run({**home, "TMPDIR": str(tmp_path / "my files")}, "exec", "--", "sh", "-c", f"for name in {names}; do printenv $name; done")
+    java, node = (shlex.split(line) for line in done.stdout.splitlines())
+    assert all(option.startswith("-D") for option in java)
+    assert (len(node), node[0]) == (2, "--require")
+    assert str(tmp_path / "my files") in node[1]
+    printed = run({**home, "XDG_CACHE_HOME": str(tmp_path / "my files")}, "env", "--shell", "dotenv").stdout
+    (line,) = (line for line in printed.splitlines() if line.startswith("NODE_OPTIONS="))
+    assert shlex.split(shlex.split(line)[0].partition("=")[2])[0] == "--require"
+
+
 def test_every_shell_is_offered() -> None:
     """The command line knows the shells that there are."""
     assert set(cli.SHELLS) == set(environment.SHELLS)
@@ -213,7 +231,7 @@ def test_what_was_said_already_is_kept(tmp_path: Path) -> None:
     assert named["NO_PROXY"] == named["no_proxy"] == "corp.test,.internal,localhost,127.0.0.1,::1"
     assert named["JAVA_TOOL_OPTIONS"].startswith("-Xmx1g -Dhttps.proxyHost=::1 -Dhttps.proxyPort=8970 ")
     assert "-Dhttp.nonProxyHosts=corp.test|*.internal|localhost" in named["JAVA_TOOL_OPTIONS"]
-    assert named["NODE_OPTIONS"] == f'--no-warnings --require "{files.node}"'
+    assert named["NODE_OPTIONS"] == f"--no-warnings --require {files.node}"
     assert named["STORAGE_EMULATOR_HOST"] == "http://gcs:4443"
     trusted = files.certificates.read_bytes()
     assert authority.pem in trusted

@@ -86,7 +86,7 @@ def variables(address: str, project: str, files: Files, environ: Mapping[str, st
         "GOOGLE_API_USE_CLIENT_CERTIFICATE": "false",
         "NO_GCE_CHECK": "true",  # nobody need ask whether this is Google's cloud: Python and Java
         "METADATA_SERVER_DETECTION": "none",  # and Node
-        "NODE_OPTIONS": " ".join(filter(None, (environ.get("NODE_OPTIONS", ""), f'--require "{files.node}"'))),
+        "NODE_OPTIONS": " ".join(filter(None, (environ.get("NODE_OPTIONS", ""), f"--require {_quoted(str(files.node))}"))),
         "JAVA_TOOL_OPTIONS": " ".join(filter(None, (environ.get("JAVA_TOOL_OPTIONS", ""), *_java_options(host, port, files, direct)))),
     }
 
@@ -99,7 +99,7 @@ def trusting(files: Files) -> dict[str, str]:
 def java_trusting(files: Files) -> tuple[str, ...]:
     """The same as options of Java."""
     return (
-        f"-Djavax.net.ssl.trustStore={files.java_certificates}",
+        _quoted(f"-Djavax.net.ssl.trustStore={files.java_certificates}"),
         "-Djavax.net.ssl.trustStoreType=PKCS12",
         f"-Djavax.net.ssl.trustStorePassword={TRUST_PASSWORD}",
     )
@@ -112,6 +112,11 @@ def _java_options(host: str, port: str, files: Files, direct: str) -> tuple[str,
         f"-Dhttp.nonProxyHosts={'|'.join(f'*{name}' if name.startswith('.') else name for name in _split(direct))}",
         *java_trusting(files),
     )
+
+
+def _quoted(option: str) -> str:
+    """As Java and Node take one that has blanks in a list of options."""
+    return f'"{option}"' if " " in option else option
 
 
 def _keeps_away(entry: str) -> bool:
@@ -213,7 +218,8 @@ def _powershell(name: str, value: str) -> str:
 
 
 def _dotenv(name: str, value: str) -> str:
-    return f'{name}="{value}"'
+    quote = "'" if '"' in value else '"'
+    return f"{name}={quote}{value}{quote}"
 
 
 def _github(name: str, value: str) -> str:
