@@ -117,6 +117,13 @@ def test_the_journal(emulator: VisionEmulator) -> None:
     emulator.journal.assert_not_called("CancelOperation")
     with pytest.raises(AssertionError, match=r"expected 3 times: method BatchAnnotateImages; but 2 of 3 calls fit"):
         emulator.journal.assert_called("BatchAnnotateImages", times=3)
+    for slip, meant in (
+        ({"method": "CancelOperatoin"}, "CancelOperation"),
+        ({"imgs": 1}, "images"),
+        ({"features": "LABEL_DETECTON"}, "LABEL_DETECTION"),
+    ):
+        with pytest.raises(ControlError, match=f"did you mean {meant}"):
+            emulator.journal.assert_not_called(**slip)
     assert emulator.journal.har()["log"]["entries"]
     assert emulator.journal.as_fixtures()["rules"]
     with pytest.raises(ControlError, match="did you mean BatchAnnotateImages"):

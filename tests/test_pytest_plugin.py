@@ -164,6 +164,32 @@ def test_none(vision_client):
     run(project, "--strict-markers").assert_outcomes(passed=4)
 
 
+def test_what_a_step_of_a_fault_may_be(project: pytest.Pytester) -> None:
+    """A marker takes steps of a script as well as a preset's name; one that the emulator refuses fails its test with the sentence alone."""
+    project.makepyfile(
+        ASK
+        + """
+import pytest
+from google.api_core.exceptions import Aborted
+
+
+@pytest.mark.vision_fault({"fault": "reject", "code": "ABORTED"}, times=1)
+def test_a_step(vision_client):
+    with pytest.raises(Aborted):
+        vision_client.batch_annotate_images(requests=[REQUEST])
+
+
+@pytest.mark.vision_fault("quota-exceded")
+def test_no_preset(vision_client): ...
+"""
+    )
+    result = run(project)
+    result.assert_outcomes(passed=1, errors=1)
+    said = "@pytest.mark.vision_fault: 'quota-exceded' is no preset; did you mean quota-exceeded?"
+    result.stdout.fnmatch_lines([said])
+    result.stdout.no_fnmatch_line("*client.py*")
+
+
 def test_a_failure_shows_the_calls(project: pytest.Pytester) -> None:
     """What reached the emulator stands below a failure, and below nothing else."""
     project.makepyfile(

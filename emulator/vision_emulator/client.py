@@ -205,12 +205,17 @@ class Journal:
         return answer
 
     def assert_called(self, method: str = "", *, times: int | None = None, **expected: Any) -> None:
-        """Passes when so many of the calls fit (without ``times``: one or more); else AssertionError says what was called instead."""
-        assertions.assert_called(self.entries(), method, times=times, **expected)
+        """Passes when so many of the calls fit (without ``times``: one or more); else AssertionError says what was called instead.
+        ControlError for what no call can be: a misspelt method is not taken for one that was not called.
+        """
+        __tracebackhide__ = True  # pytest shows the line of the test
+        if not self.find(method, **expected) or times is not None:
+            assertions.assert_called(self.entries(), method, times=times, **expected)
 
     def assert_not_called(self, method: str = "", **expected: Any) -> None:
         """Passes when no call fits."""
-        assertions.assert_not_called(self.entries(), method, **expected)
+        __tracebackhide__ = True
+        self.assert_called(method, times=0, **expected)
 
     def har(self) -> Json:
         """The calls as an HTTP archive."""

@@ -86,11 +86,22 @@ def vision_emulator(request: pytest.FixtureRequest, vision_emulator_server: Remo
     emulator.reset()
     request.node.stash[USED] = emulator
     for marker in request.node.iter_markers("vision_fixture"):  # the nearest first, which is asked first
-        emulator.fixtures.add(*marker.args, **marker.kwargs)
+        _obey(marker, emulator.fixtures.add)
     for marker in request.node.iter_markers("vision_fault"):
-        (emulator.faults.preset if marker.args else emulator.faults.add)(*marker.args, **marker.kwargs)
+        preset = bool(marker.args) and isinstance(marker.args[0], str)
+        _obey(marker, emulator.faults.preset if preset else emulator.faults.add)
     yield emulator
     emulator.close()
+
+
+def _obey(marker: pytest.Mark, lever: Callable[..., object]) -> None:
+    """Does what a marker says; a test whose marker the emulator refuses fails with its sentence."""
+    from vision_emulator.client import ControlError
+
+    try:
+        lever(*marker.args, **marker.kwargs)
+    except ControlError as refused:
+        pytest.fail(f"@pytest.mark.{marker.name}: {refused}", pytrace=False)
 
 
 @pytest.fixture

@@ -82,10 +82,11 @@ def test_what_does_not_fit(expected: dict[str, Any], line: str) -> None:
     assert found.startswith(line)
 
 
-def test_a_key_that_nobody_can_expect() -> None:
-    """A misspelt key is an error of the test, never a pass."""
+@pytest.mark.parametrize("calls", [1, 0])
+def test_a_key_that_nobody_can_expect(calls: int) -> None:
+    """A misspelt key is an error of the test, never a pass, also where nothing was called."""
     with pytest.raises(ValueError, match="did you mean features"):
-        assert_called([called()], feature="LABEL_DETECTION")
+        assert_not_called([called()] * calls, feature="LABEL_DETECTION")
 
 
 @pytest.mark.parametrize(("times", "passes"), [(None, True), (2, True), (1, False), (0, False), (3, False)])

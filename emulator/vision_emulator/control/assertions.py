@@ -53,8 +53,10 @@ def assert_called(entries: Iterable[Mapping[str, Any]], method: str = "", *, tim
 
     ``expected`` takes the keys above.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     calls = list(entries)
     wanted = {"method": method, **expected} if method else expected
+    _check(wanted)
     fitting = [entry for entry in calls if not differences(entry, wanted)]
     if len(fitting) == times or (times is None and fitting):
         return
@@ -63,21 +65,27 @@ def assert_called(entries: Iterable[Mapping[str, Any]], method: str = "", *, tim
 
 def assert_not_called(entries: Iterable[Mapping[str, Any]], method: str = "", **expected: Any) -> None:
     """Passes when none of the calls fits."""
+    __tracebackhide__ = True
     assert_called(entries, method, times=0, **expected)
 
 
 def differences(entry: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     """In what a call is not as expected, one line each; empty when it fits. ValueError for a key that nobody can expect."""
+    _check(expected)
     found: list[str] = []
     for key, wanted in expected.items():
+        if wanted is not None and wanted != "":
+            found += _of(key, wanted, entry)
+    return found
+
+
+def _check(expected: Iterable[str]) -> None:
+    for key in expected:
         if key not in KEYS:
             near = get_close_matches(key, KEYS, n=1)
             raise ValueError(
                 f"{key} is nothing to expect of a call; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(KEYS)}")
             )
-        if wanted is not None and wanted != "":
-            found += _of(key, wanted, entry)
-    return found
 
 
 def nearest(entries: Iterable[Mapping[str, Any]], expected: Mapping[str, Any], most: int) -> list[tuple[Mapping[str, Any], list[str]]]:
