@@ -314,21 +314,20 @@ class _FileLook:
         if not isinstance(value, dict):
             self._schema(path, f"is {_kind_of(value)}, not an object")
             return
-        known = {item.json_name: item for item in descriptor.fields}
-        repeated = repeated_fields(descriptor)
+        known = _fields(descriptor)
         before = 0
         for key, member in value.items():
             where = f"{path}.{key}" if path else key
-            item = known.get(key)
-            if item is None:
+            if key not in known:
                 self._schema(where, f"is unknown{_nearest(key, known)}", "unknown-key")
                 continue
+            item, is_list = known[key]
             if item.number < before:
                 self.unusual(where, "key-order", "stands behind a field of a greater number")
             before = max(before, item.number)
             if member is None:
                 self._schema(where, "is null; what is not set is left out")
-            elif item.name in repeated and not is_map(item):
+            elif is_list:
                 self._list(member, item, where)
             elif item.type == item.TYPE_MESSAGE:
                 self._value(member, item, where)
@@ -336,8 +335,8 @@ class _FileLook:
                 self._value(member, item, where)
                 if _is_zero(member, item):
                     self._schema(where, f"is {_shown(member)}; zero values are left out", "zero-value")
-        if descriptor.name in ("Vertex", "NormalizedVertex") and value.keys() < {"x", "y"}:
-            absent = " and ".join(sorted({"x", "y"} - value.keys()))
+        if len(value) < len(_CORNER) and descriptor.name in ("Vertex", "NormalizedVertex") and value.keys() < _CORNER:
+            absent = " and ".join(sorted(_CORNER - value.keys()))
             self.unusual(path, "zero-coordinates", f"has no {absent}: 0 is left out, as it is in real answers")
 
     def _list(self, member: Any, item: Any, where: str) -> None:
@@ -409,6 +408,21 @@ class _FileLook:
             self.wrong(f"{path}.textAnnotations[0].description", "text", "is not fullTextAnnotation.text")
         if response.context.page_number and response.text_annotations:
             self.unusual(f"{path}.textAnnotations", "form", "is in no recorded file of pages; these have fullTextAnnotation alone")
+
+
+_CORNER: Final = frozenset({"x", "y"})
+
+
+def _fields(descriptor: Any) -> Mapping[str, tuple[Any, bool]]:
+    """The fields of a message by their names in JSON, and whether each is a list."""
+    name: str = descriptor.full_name
+    if name not in _TABLES:
+        repeated = repeated_fields(descriptor)
+        _TABLES[name] = {item.json_name: (item, item.name in repeated and not is_map(item)) for item in descriptor.fields}
+    return _TABLES[name]
+
+
+_TABLES: Final[dict[str, Mapping[str, tuple[Any, bool]]]] = {}  # one for each type of message
 
 
 def _number(name: str) -> tuple[int, int]:
