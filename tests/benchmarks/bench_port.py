@@ -156,7 +156,7 @@ async def rpcs(address: str, message: BatchAnnotateImagesRequest, calls: int, pe
     )
     data = message.SerializeToString()
     async with made as channel:
-        stub = channel.unary_unary(METHOD.grpc_path)
+        stub: Any = channel.unary_unary(METHOD.grpc_path)
 
         async def client() -> None:
             for _ in range(calls // AT_ONCE):

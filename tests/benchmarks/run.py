@@ -2,18 +2,29 @@
 
 A benchmark is a file ``bench_*.py`` with ``rows()``: what was measured, its yardstick, the figure, and the aim ("≤ 1.5" or "≥ 0.9").
 A file that measures everything by one yardstick names it once, as ``YARDSTICK``, and leaves it out of its rows; its aims are numbers to be
-reached.
+reached. With ``--write`` the table is also kept in ``results.md``, with the machine and the versions that it holds for.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
+import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
+import psutil
+
+from vision_emulator.control.clock import SystemClock
+
 FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results.md"
+SHOWN = ("aiohttp", "grpcio", "protobuf", "orjson", "msgspec", "pillow", "numpy", "tesserocr", "onnxruntime")  # what the figures hang on
 Row = tuple[str, str, float, str]
 
 
@@ -37,16 +48,43 @@ def met(figure: float, aim: str) -> bool:
     return figure <= float(bound) if sign == "≤" else figure >= float(bound)
 
 
-def main() -> None:
-    """Prints the rows as they are measured."""
-    print("| What | Yardstick | Measured | Aim | |\n|---|---|---|---|---|")
+def table() -> Iterator[str]:
+    """The lines of the table, each as soon as it is measured; a benchmark that fails has its traceback on stderr and no row."""
+    yield "| What | Yardstick | Measured | Aim | |"
+    yield "|---|---|---|---|---|"
     for name in sorted(path.stem for path in FOLDER.glob("bench_*.py")):
-        for what, yardstick, figure, aim in measure(name):
-            print(f"| {what} | {yardstick} | {figure:.2f} | {aim} | {'✓' if met(figure, aim) else '✗'} |", flush=True)
+        try:
+            for what, yardstick, figure, aim in measure(name):
+                yield f"| {what} | {yardstick} | {figure:.2f} | {aim} | {'✓' if met(figure, aim) else '✗'} |"
+        except subprocess.CalledProcessError:
+            print(f"{name} failed", file=sys.stderr)
+
+
+def machine() -> str:
+    """Where and with what it was measured."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if sys.platform == "linux" else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    busy = os.getloadavg()[2] / (os.cpu_count() or 1)
+    day = datetime.fromtimestamp(SystemClock().now(), UTC)
+    return (
+        f"{day:%Y-%m-%d}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores of {(models or ['?'])[0]}, "
+        f"{psutil.virtual_memory().total / 2**30:.0f} GB, {busy:.1f} tasks waiting for each core while it was measured; "
+        f"Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in SHOWN)}."
+    )
+
+
+def main(write: bool) -> None:
+    """Prints the lines as they are measured, and keeps them when told to."""
+    lines = []
+    for line in table():
+        print(line, flush=True)
+        lines.append(line)
+    if write:
+        RESULTS.write_text("\n".join(("# What `make bench` measured", "", machine(), "", *lines, "")), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(rows(sys.argv[1])))
+    if sys.argv[1:] in ([], ["--write"]):
+        main(write=bool(sys.argv[1:]))
     else:
-        main()
+        print(json.dumps(rows(sys.argv[1])))
