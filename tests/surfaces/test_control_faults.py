@@ -178,6 +178,19 @@ async def test_wrong_retry_tests(emulator: Emulator, verb: str, path: str, body:
     assert reply.error["message"]
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"instructions": {}, "transprt": "HTTP"}', "did you mean transport?"),
+        (b'{"instructions": {"storage.buckets.list": ["return-503"]}, "transport": "GRPC"}', "can never strike"),
+    ],
+)
+async def test_what_is_wrong_with_a_retry_test(emulator: Emulator, body: bytes, why: str) -> None:
+    """It is said as of rules; nothing is made."""
+    assert why in (await ask(emulator, "POST", "/retry_test", body)).error["message"]
+    assert (await ask(emulator, "GET", "/retry_tests")).json == {"retry_test": []}
+
+
 async def test_other_sites_make_no_retry_tests(emulator: Emulator) -> None:
     """It is a lever like the others: a page of another site may not pull it."""
     reply = await ask(emulator, "POST", "/retry_test", b"{}", {"Origin": "https://example.com"})

@@ -23,7 +23,7 @@ from vision_emulator.control.faults import RuleRefused, RuleUnknown
 from vision_emulator.control.instructions import RetryTests
 from vision_emulator.surfaces import http
 from vision_emulator.surfaces.control.guard import Guard
-from vision_emulator.surfaces.control.route import Refused
+from vision_emulator.surfaces.control.route import Refused, read
 
 _ONE: Final = "/retry_test"
 _ALL: Final = "/retry_tests"
@@ -57,7 +57,7 @@ class RetryTestSurface:
             return await self._answer(request, path)
         except Refused as refused:
             return _refused(refused.status, str(refused))
-        except (RuleRefused, msgspec.ValidationError, msgspec.DecodeError) as wrong:
+        except RuleRefused as wrong:
             return _refused(400, str(wrong))
         except RuleUnknown as unknown:
             return _refused(404, f"Retry Test {unknown.args[0][:100]} does not exist.")
@@ -70,7 +70,7 @@ class RetryTestSurface:
             case "GET", "/retry_tests":
                 return _json({"retry_test": self._tests.tests()})
             case "POST", "/retry_test":
-                wanted = msgspec.json.decode(await http.read(request, _BODY_BYTES_MAX), type=_Wanted)
+                wanted = read(await http.read(request, _BODY_BYTES_MAX), _Wanted)
                 return _json(self._tests.create(wanted.instructions, wanted.transport))
             case "GET", _ if test_id:
                 return _json(self._tests.get(test_id))
