@@ -24,7 +24,7 @@ import shutil
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, ParamSpec, TypeVar
 
@@ -492,18 +492,19 @@ class DirectoryBucket(EmbeddedBucket):
 
 
 def _encoded(record: Record) -> dict[str, Any]:
-    said = asdict(record)
+    said = {each.name: getattr(record, each.name) for each in fields(record) if each.init}
+    said["attributes"] = asdict(record.attributes)
     said["digests"] = [value.hex() if value is not None else None for value in record.digests] if record.digests else None
     return said
 
 
 def _decoded(said: dict[str, Any]) -> Record:
-    fields = {key: value for key, value in said.items() if key not in ("stamp", _REPLACED)}
-    fields["attributes"] = Attributes(**said["attributes"])
+    known = {key: value for key, value in said.items() if key not in ("stamp", _REPLACED)}
+    known["attributes"] = Attributes(**said["attributes"])
     if said["digests"]:
         crc32c, md5 = said["digests"]
-        fields["digests"] = Digests(bytes.fromhex(crc32c), None if md5 is None else bytes.fromhex(md5))
-    return Record(**fields)
+        known["digests"] = Digests(bytes.fromhex(crc32c), None if md5 is None else bytes.fromhex(md5))
+    return Record(**known)
 
 
 def synced(path: Path | str) -> None:
