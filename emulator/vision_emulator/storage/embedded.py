@@ -85,6 +85,7 @@ class Record:
     metageneration: int = 1
     component_count: int = 0  # parts it was composed of; 0 when it was not
     digests: Digests | None = None  # None until somebody asks over HTTP
+    written: tuple[str, bytes] | None = field(default=None, init=False, compare=False, repr=False)  # as the API last wrote it, and for whom
 
     def listed(self) -> ObjectInfo:
         """What the seam's listing says of it."""

@@ -13,7 +13,7 @@ from vision_emulator.surfaces.gcs.buckets import acl_reply, policy_reply
 from vision_emulator.surfaces.gcs.listing import next_token, query_of
 from vision_emulator.surfaces.gcs.media import media_reply
 from vision_emulator.surfaces.gcs.request import Reply, Request, json_reply, number
-from vision_emulator.surfaces.gcs.resources import etag, object_resource, patched
+from vision_emulator.surfaces.gcs.resources import etag, object_json, object_resource, patched
 
 
 class Objects:
@@ -68,7 +68,8 @@ class Objects:
         if prefixes:
             listed["prefixes"] = prefixes
         if records:
-            listed["items"] = [object_resource(request.base_url, bucket.name, record) for record in records]
+            base_url = request.base_url
+            listed["items"] = [object_json(base_url, bucket.name, record) for record in records]
         return json_reply(listed)
 
     async def _get(self, request: Request, bucket: EmbeddedBucket, name: str, *, media: bool) -> Reply:

@@ -14,6 +14,8 @@ from email.utils import formatdate
 from typing import Any, Final
 from urllib.parse import quote
 
+import orjson
+
 from vision_emulator.storage.embedded import CONTENT_TYPE_DEFAULT, STORAGE_CLASS_DEFAULT, Attributes, BucketInfo, Record
 from vision_emulator.surfaces.gcs import errors
 
@@ -36,7 +38,8 @@ _HEADER_SAFE: Final = "".join(chr(code) for code in range(0x20, 0x7F))
 def object_resource(base_url: str, bucket: str, record: Record) -> dict[str, Any]:
     """An object's metadata resource."""
     path = f"/storage/v1/b/{bucket}/o/{quote(record.name, safe='')}"
-    created, updated = rfc3339(record.generation), rfc3339(record.updated)
+    created = rfc3339(record.generation)
+    updated = created if record.updated == record.generation else rfc3339(record.updated)
     resource: dict[str, Any] = {
         "kind": "storage#object",
         "id": f"{bucket}/{record.name}/{record.generation}",
@@ -61,6 +64,13 @@ def object_resource(base_url: str, bucket: str, record: Record) -> dict[str, Any
         resource["componentCount"] = record.component_count
     resource |= hashes(record)
     return resource
+
+
+def object_json(base_url: str, bucket: str, record: Record) -> orjson.Fragment:
+    """The same as JSON, which is kept with the record: listings say the same of an object again and again."""
+    if record.written is None or record.written[0] != base_url:
+        record.written = base_url, orjson.dumps(object_resource(base_url, bucket, record))
+    return orjson.Fragment(record.written[1])
 
 
 def hashes(record: Record) -> dict[str, str]:
@@ -185,4 +195,4 @@ def _varint(value: int) -> bytes:
 
 def rfc3339(microseconds: int) -> str:
     """A time in UTC at milliseconds."""
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
