@@ -506,18 +506,20 @@ HARD_TO_READ = """(() => {
 async def test_a_server_that_stops_and_comes_back(browser: Chromium, tmp_path: Path) -> None:
     """The page says that nobody answers, and when a server is there again it shows that one's state."""
     options: dict[str, Any] = {"certificates": tmp_path / "ca", "settings": PLAIN}
-    with VisionEmulator(**options) as first:
+    with VisionEmulator(bucket=("one", "two", "three"), **options) as first:
         port = int(first.address.rpartition(":")[2])
         async with browser.page(f"{first.url}/_emulator/#/journal") as page:
             await asyncio.to_thread(annotate, first, drawn())
             await page.wait("document.querySelectorAll('#journal-list li').length === 1")
+            await page.shows("3", "[data-tally=buckets]")
             await asyncio.to_thread(first.__exit__, None, None, None)
             try:
                 await page.wait("document.body.classList.contains('offline')")
                 assert await page.text("#link") in ("The emulator was stopped", "No connection")
-                with VisionEmulator(port=port, **options):
+                with VisionEmulator(port=port, bucket=("one",), **options):
                     await page.shows("Live", "#link")
                     await page.shows("No call yet.", "#journal-empty")
+                    await page.shows("1", "[data-tally=buckets]")
             finally:
                 first.__enter__()
 
@@ -533,6 +535,7 @@ async def test_a_token_is_asked_for_once(browser: Chromium, tmp_path: Path) -> N
             await page.write("#asked input", "sesame")
             await page.press("Enter")
             await page.shows("Live", "#link")
+            assert await page.run("document.querySelector('#notes').innerText") == ""
             await asyncio.to_thread(annotate, emulator, drawn())
             await page.wait("document.querySelectorAll('#journal-list li').length === 1")
             await page.open(f"{emulator.url}/_emulator/?again#/journal")
@@ -548,3 +551,18 @@ async def test_a_token_in_the_address_is_taken_out_of_it(browser: Chromium, tmp_
             await page.shows("Live", "#link")
             await page.shows("quota-exceeded", "#presets")
             assert await page.run("location.href") == f"{emulator.url}/_emulator/#/levers"
+
+
+async def test_who_gives_no_token_is_not_asked_again(browser: Chromium, tmp_path: Path) -> None:
+    """The page says once what is missing, and leaves its reader alone."""
+    with VisionEmulator(control_token="sesame", certificates=tmp_path / "ca", settings=PLAIN) as emulator:
+        async with browser.page(f"{emulator.url}/_emulator/#/journal") as page:
+            await page.shows("The control token, please", "#asked")
+            await page.press("Escape")
+            await page.shows("Refused", "#link")
+            await page.shows("The control token is missing", "#notes")
+            asked = "performance.getEntriesByType('resource').filter((each) => each.name.endsWith('/events')).length"
+            tries = await page.run(asked)
+            await page.wait(f"{asked} > {tries}")
+            assert not await page.run("document.querySelector('#asked').open")
+            assert await page.run("document.querySelectorAll('#notes .note').length") == 1

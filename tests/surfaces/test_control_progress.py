@@ -11,7 +11,13 @@ from pictures import drawn
 from vision_emulator.app import Emulator
 from wire import ask, connected, eventually, request
 
-STUCK = {"match": {"uri": "gs://inputs/4.jpg"}, "response": {"labelAnnotations": [{"description": "Slow"}]}, "delay": 60}
+
+async def stop_at(emulator: Emulator, delays: dict[int, int]) -> None:
+    """Stops the clock, and lets these images take so many seconds on it."""
+    await ask(emulator, "PUT", "/_emulator/v1/clock", b'{"mode": "manual"}')
+    for number, delay in delays.items():
+        rule = {"match": {"uri": f"gs://inputs/{number}.jpg"}, "response": {"labelAnnotations": [{"description": "Slow"}]}, "delay": delay}
+        assert (await ask(emulator, "PUT", f"/_emulator/v1/fixtures/slow-{number}", json.dumps(rule).encode())).status == 200
 
 
 async def begin(emulator: Emulator, count: int, pace: str = "auto") -> str:
@@ -52,21 +58,32 @@ async def test_work_that_is_done_and_hidden(emulator: Emulator) -> None:
 
 
 async def test_work_that_goes_on(emulator: Emulator) -> None:
-    """What is looked at and written so far is told, also as an event; a cancelled operation keeps its counts."""
-    await ask(emulator, "PUT", "/_emulator/v1/clock", b'{"mode": "manual"}')
-    await ask(emulator, "PUT", "/_emulator/v1/fixtures/stuck", json.dumps(STUCK).encode())
-    async with connected(emulator.address) as connection:
-        connection.send(request("GET", "/_emulator/v1/events"))
-        id_ = await begin(emulator, 6)
-        (record,) = emulator.vision.operations
-        await eventually(lambda: bool(record.outputs) and record.outputs[0].looked_at == 5)
-        whole = await progress(emulator, id_)
-        assert (whole["worked"], whole["code"], whole["lookedAt"], whole["written"]) == (False, "", 5, 2)
-        assert [shard["written"] for shard in whole["outputs"][0]["shards"]] == [True, True, False]
-        await ask(emulator, "POST", f"/_emulator/v1/operations/{id_}:cancel")
-        await eventually(lambda: emulator.vision.operations.running == 0)
+    """What is looked at and written so far is told; a cancelled operation keeps its counts."""
+    await stop_at(emulator, {4: 60})
+    id_ = await begin(emulator, 6)
+    (record,) = emulator.vision.operations
+    await eventually(lambda: bool(record.outputs) and record.outputs[0].looked_at == 5)
+    whole = await progress(emulator, id_)
+    assert (whole["worked"], whole["code"], whole["lookedAt"], whole["written"]) == (False, "", 5, 2)
+    assert [shard["written"] for shard in whole["outputs"][0]["shards"]] == [True, True, False]
+    await ask(emulator, "POST", f"/_emulator/v1/operations/{id_}:cancel")
+    await eventually(lambda: emulator.vision.operations.running == 0)
     whole = await progress(emulator, id_)
     assert (whole["state"], whole["code"], whole["lookedAt"]) == ("CANCELLED", "CANCELLED", 5)
+
+
+async def test_progress_is_an_event(emulator: Emulator) -> None:
+    """Whoever listens is told of an operation again when another image of it is looked at, while it runs."""
+    await stop_at(emulator, {4: 60, 5: 120})
+    async with connected(emulator.address) as connection:
+        connection.send(request("GET", "/_emulator/v1/events"))
+        await begin(emulator, 6)
+        await connection.reader.readuntil(b"event: operation")
+        (record,) = emulator.vision.operations
+        await eventually(lambda: bool(record.outputs) and record.outputs[0].looked_at == 4)
+        await ask(emulator, "POST", "/_emulator/v1/clock:advance", b'{"seconds": 60}')
+        await connection.reader.readuntil(b"event: operation")
+        assert emulator.vision.operations.running == 1
 
 
 async def test_the_newest_are_listed(emulator: Emulator) -> None:

@@ -15,6 +15,7 @@ export class Failure extends Error {
 }
 
 let asking = null;
+let declined = false; // who does not want to give the token is not asked again
 
 /** Takes the token out of the address, where it would be seen and copied. */
 export function takeToken() {
@@ -38,7 +39,7 @@ async function reach(verb, path, body, options = {}) {
     } catch (failure) {
       throw failure.name === "AbortError" ? failure : new Failure("The emulator does not answer; it may have been stopped.", 0);
     }
-    if (response.status === 401) {
+    if (response.status === 401 && !declined) {
       asking ??= askToken(Boolean(token)).finally(() => (asking = null));
       if (await asking) continue;
     }
@@ -65,7 +66,8 @@ async function askToken(wrong) {
     yes: "Use it",
     fields: [field("Token", input)],
   });
-  if (given === null) return false;
+  declined = given === null;
+  if (declined) return false;
   sessionStorage.setItem(KEPT_AS, given.token.trim());
   return true;
 }
@@ -124,7 +126,8 @@ export async function follow(tell, online) {
       await read(response.body, tell);
       online(false, "The emulator was stopped");
     } catch (failure) {
-      online(false, failure instanceof Failure && failure.status ? failure.message : "No connection");
+      if (failure.status) online(false, "Refused", failure.message);
+      else online(false, "No connection");
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS[Math.min(attempt, RETRY_MILLISECONDS.length - 1)]));
   }

@@ -109,6 +109,7 @@ export class Pick {
 
 /** A message that goes by itself; one about a failure stays until it is closed. */
 export function note(text, bad = false) {
+  if ([...$("notes").children].some((message) => message.firstElementChild.textContent === text)) return;
   const message = h("div", { class: bad ? "note bad" : "note", role: bad ? "alert" : "status" }, h("span", {}, text));
   const gone = () => message.remove();
   message.append(h("button", { type: "button", class: "quiet", "aria-label": "Close this message", onclick: gone }, "×"));

@@ -16,6 +16,7 @@ const SECOND_MILLISECONDS = 1000;
 const THEMES = { system: ["◐", "as the system has them"], light: ["☀", "light"], dark: ["☾", "dark"] };
 
 let open = "";
+let complained = ""; // why there was no connection, when somebody said so
 
 /** Shows a panel, and what is in it: `go("journal", 12)`. */
 function go(...parts) {
@@ -47,12 +48,13 @@ function tell(kind, data) {
   if (kind === "finished" && data.fault) tried(levers.faults);
 }
 
-async function online(on, why = "") {
+async function online(on, why = "", reason = "") {
   const link = $("link");
   link.firstElementChild.className = `dot ${on ? "ok" : "bad"}`;
   say(link.lastElementChild, on ? "Live" : why);
-  link.title = on ? "" : why;
   document.body.classList.toggle("offline", !on);
+  if (reason && reason !== complained) note(reason, true);
+  complained = reason;
   if (on) await reload();
 }
 

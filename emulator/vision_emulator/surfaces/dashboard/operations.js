@@ -13,6 +13,8 @@ let go;
 let list;
 let operations = new Map();
 let waiting = null;
+const asked = { all: 0, one: 0 }; // how often
+const drawn = { all: 0, one: 0 }; // the newest question whose answer is shown: an older one's that comes late is let go
 let shown = null; // the id of the one in detail
 let detail = null;
 
@@ -38,7 +40,10 @@ export function refresh() {
 }
 
 export async function load() {
+  const mine = ++asked.all;
   const answer = await control("GET", `/operations:progress?limit=${LISTED_MAX}`);
+  if (mine < drawn.all) return;
+  drawn.all = mine;
   operations = new Map(answer.operations.reverse().map((each) => [id(each), each]));
   const running = answer.operations.filter((each) => each.state === "RUNNING").length;
   say(document.querySelector("[data-tally=operations]"), running ? `${number(running)} running` : answer.total ? number(answer.total) : "");
@@ -117,20 +122,22 @@ function stateOf(operation) {
 // ---- one operation ----
 
 async function look() {
-  const asked = shown;
+  const chosen = shown;
+  const mine = ++asked.one;
   let progress;
   try {
-    const path = `/operations/${encodeURIComponent(asked)}`;
+    const path = `/operations/${encodeURIComponent(chosen)}`;
     progress = await control("GET", `${path}/progress`);
     progress.polls = await control("GET", `${path}/polls`);
     progress.seen = await control("GET", path);
   } catch (failure) {
     if (failure.status !== 404) throw failure;
-    if (asked === shown) blank("That operation is forgotten; the server was reset, or it was deleted.");
+    if (chosen === shown) blank("That operation is forgotten; the server was reset, or it was deleted.");
     return;
   }
-  if (asked !== shown) return;
-  if (detail?.id !== asked) detail = frame(asked);
+  if (chosen !== shown || mine < drawn.one) return;
+  drawn.one = mine;
+  if (detail?.id !== chosen) detail = frame(chosen);
   fill(progress);
 }
 
