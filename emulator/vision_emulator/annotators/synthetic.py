@@ -34,6 +34,7 @@ INDEX_TIME: Final = {"seconds": 1_767_225_600}  # 2026-01-01: when the invented 
 PRODUCT_SET: Final = re.compile(r"(projects/[^/]+/locations/[^/]+)/productSets/[^/]+")
 
 DENSITY_MAX: Final = 10_000  # of each thing; a picture full of that many faces and words is an answer of some 50 MB
+SIGNS_OF_LOGOS_MAX: Final = 2  # that are written out
 CELL_ROWS_MAX: Final = 20  # lines of text one under the other, before there are columns
 LEAN_MAX: Final = 0.3  # tangent of half the angle of askew text: some 33 degrees
 
@@ -196,7 +197,7 @@ class Sketch:
                 code, phrases = dice.one(vocabulary.SCRIPTS[script])
                 signs.append((code, dice.one(phrases)))
         elif language in (None, vocabulary.ENGLISH):
-            texts = [dice.one(self.scene.texts), *(logo.upper() for logo in self.logos)]
+            texts = [dice.one(self.scene.texts), *(logo.upper() for logo in self.logos[:SIGNS_OF_LOGOS_MAX])]
             signs = [(vocabulary.ENGLISH, part) for sign in texts for part in sign.split("///")]
         else:
             signs = [(language, phrase) for phrase in dice.some(vocabulary.PHRASES[language], 3)]
