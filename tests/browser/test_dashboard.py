@@ -239,7 +239,7 @@ async def test_the_workbench_draws_what_was_found(dashboard: Opened, emulator: V
         assert drawn_layers == layers
         outline = "document.querySelector('#workbench-shapes .objects polygon').getAttribute('points')"
         assert await page.run(outline) == "160,120 288,120 288,216 160,216"
-        assert await page.run("document.querySelectorAll('#workbench-shapes .faces circle').length") == 0
+        assert await page.run("document.querySelectorAll('#workbench-shapes .faces circle').length") == 1
         tags = await page.text("#workbench-tags")
         assert all(name in tags for name in ("Bench 90 %", "Acme", "Big tree", "Crop 1"))
         assert await page.run("document.querySelector('.swatch').getAttribute('aria-label')") == "Colour #ff0000"

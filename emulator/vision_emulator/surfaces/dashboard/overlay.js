@@ -27,8 +27,8 @@ export function shapes(response, width, height) {
   (response.localizedObjectAnnotations ?? []).forEach((each, index) => add("objects", index, each.boundingPoly, `${each.name} ${percent(each.score ?? 0)}`));
   (response.faceAnnotations ?? []).forEach((each, index) => {
     const dots = (each.landmarks ?? []).map(({ position = {} }) => [position.x ?? 0, position.y ?? 0]);
-    add("faces", index, each.boundingPoly, `Face ${percent(each.detectionConfidence ?? 0)}`);
-    add("faces", index, each.fdBoundingPoly, "", dots);
+    add("faces", index, each.boundingPoly, `Face ${percent(each.detectionConfidence ?? 0)}`, dots);
+    add("faces", index, each.fdBoundingPoly, "");
   });
   words(response).slice(0, WORDS_DRAWN_MAX).forEach((each, index) => add("text", index, each.boundingBox ?? each.boundingPoly, ""));
   (response.logoAnnotations ?? []).forEach((each, index) => add("logos", index, each.boundingPoly, each.description));
