@@ -260,9 +260,9 @@ def test_annotate_keeps_going_after_a_failure(capsys: pytest.CaptureFixture[str]
 
 def test_annotate_refuses_an_unknown_feature(capsys: pytest.CaptureFixture[str]) -> None:
     """A slip in a feature's name is answered with the one that was meant."""
-    assert refused(capsys, "annotate", "a.png", "--feature", "LABELS_DETECTION") == (
-        "vision-emulator: LABELS_DETECTION is no feature; did you mean LABEL_DETECTION?\n"
-    )
+    for slip in ("LABELS_DETECTION", "label_detection"):
+        said = refused(capsys, "annotate", "a.png", "--feature", slip)
+        assert said == f"vision-emulator: {slip} is no feature; did you mean LABEL_DETECTION?\n"
 
 
 def test_the_demo_annotates_twelve_pictures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -387,7 +387,7 @@ def _feature_names(given: Sequence[str] | None) -> Sequence[str]:
     known = [name for name in Feature.Type.keys() if name != "TYPE_UNSPECIFIED"]  # noqa: SIM118 - an enum wrapper, no dict
     for name in given or ():
         if name not in known:
-            near = get_close_matches(name, known, n=1)
+            near = get_close_matches(name.upper(), known, n=1)
             raise CannotStart(f"{name} is no feature; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"))
     return given or ["LABEL_DETECTION", "TEXT_DETECTION"]
 

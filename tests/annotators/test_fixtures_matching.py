@@ -169,7 +169,8 @@ async def test_the_documented_order(folder: Folder) -> None:
 
 
 async def test_of_pictures_that_look_alike_the_nearest_answers(folder: Folder) -> None:
-    """However far each rule lets a picture be from its own, and wherever it stands; at one distance the stricter rule."""
+    """However far each rule lets a picture be from its own, and wherever it stands; at one distance the stricter rule.
+    Where a rule names the picture, too, distances count for nothing."""
     look = likeness.perceptual_hash(Picture(PNG))
     near = {"hash": f"{look ^ 0b1:016x}", "distance": 20}
     strict = {"hash": f"{look ^ 0b110:016x}", "distance": 2}
@@ -179,8 +180,9 @@ async def test_of_pictures_that_look_alike_the_nearest_answers(folder: Folder) -
         rules = [{"match": {"looksLike": alike}, "response": labels(alike["hash"])} for alike in weakest_first[:count]]
         found = await answer(folder.fixtures(*rules), Picture(PNG), LABEL)
         assert found.label_annotations[0].description == weakest_first[count - 1]["hash"]
+    plain = {"match": {"uri": "gs://b/x.png"}, "response": labels("plain")}
     named = {"match": {"uri": "gs://b/x.png", "looksLike": loose}, "response": labels("named")}
-    found = await answer(folder.fixtures(*rules, named), Picture(PNG, "gs://b/x.png"), LABEL)
+    found = await answer(folder.fixtures(*rules, plain, named), Picture(PNG, "gs://b/x.png"), LABEL)
     assert found.label_annotations[0].description == "named"
 
 
