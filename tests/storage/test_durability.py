@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -117,6 +118,17 @@ async def test_an_object_is_on_the_disk_before_its_writer_is_answered(tmp_path: 
     for at, (call, what) in enumerate(disk.calls):
         if call == "mkdir":
             assert ("fsync", str(Path(what).parent)) in disk.calls[at + 1 :]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_removed_object_does_not_come_back(tmp_path: Path, disk: Disk, name: str) -> None:
+    """Its folder is synchronized before the deletion is answered."""
+    bucket = bucket_in(tmp_path)
+    await bucket.write(name, b"photo", "image/jpeg")
+    disk.calls.clear()
+    folder = bucket._find(name)[0].parent
+    await bucket.delete(name)
+    assert ("fsync", str(folder)) in disk.calls
 
 
 async def test_a_folder_that_is_only_served_is_not_synchronized(tmp_path: Path, disk: Disk) -> None:
@@ -280,6 +292,26 @@ async def test_the_disk_is_never_waited_for_on_the_loop(tmp_path: Path, monkeypa
         await (await storage.bucket("photos")).delete("cat.jpg")
     assert threading.main_thread().name not in threads
     assert "operations_0" in threads
+
+
+async def test_what_a_call_did_to_an_operation_is_on_the_disk_when_it_is_answered(tmp_path: Path) -> None:
+    """Polls, cancelling and deleting: another process that looks the moment after sees them."""
+    create = METHODS["/google.cloud.vision.v1.ImageAnnotator/AsyncBatchAnnotateImages"]
+    request = create.request(requests=[SAMPLE], output_config={"gcs_destination": {"uri": "gs://photos/run/"}})
+
+    def on_the_disk() -> list[tuple[int, int]]:
+        reader = sqlite3.connect(f"file:{tmp_path / 'operations.db'}?mode=ro", uri=True)
+        found = reader.execute("SELECT polls, cancelled FROM operations").fetchall()
+        reader.close()
+        return found
+
+    async with core(Config(data_dir=tmp_path, bucket=("photos",), settings=PLAIN), SystemClock(), Chance()) as (vision, _):
+        operation = await vision.call(Call(create, request, {"x-vision-emulator-pace": "polls:9"}))
+        await vision.operations.drain()
+        for rpc, kept in (("GetOperation", [(1, 0)]), ("CancelOperation", [(1, 1)]), ("DeleteOperation", [])):
+            method = METHODS[f"/google.longrunning.Operations/{rpc}"]
+            await vision.call(Call(method, method.request(name=operation.name), {}))
+            assert on_the_disk() == kept
 
 
 # ---- a folder has one server ----
