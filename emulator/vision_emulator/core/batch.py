@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 WINDOW: Final = 16  # images of one batch in flight: enough to hide storage latency, few enough to keep 20 MB images off the heap
 
 Look = Callable[[int, Counter[str]], Awaitable[AnnotateImageResponse]]  # of the image or page at this place, from 0; counts who answered
-Form = Callable[[list[AnnotateImageResponse]], Message]  # what an output file of these responses holds
 
 
 @dataclass(slots=True)
@@ -70,9 +69,9 @@ class Shard:
         """Where it is written."""
         return shard_name(prefix, self.first, self.last)
 
-    def content(self, form: Form) -> bytes:
-        """The responses in this form, as one line of JSON."""
-        return codec.encode(form([response for response in self.responses if response is not None]))
+    def content(self, head: Message) -> bytes:
+        """``head`` with the responses behind what it says, as one line of JSON; a message of them all would be a copy of each."""
+        return codec.dump_json({**codec.to_json(head), "responses": [codec.to_json(each) for each in self.responses if each is not None]})
 
 
 def shards(count: int, batch_size: int) -> Iterator[Shard]:
@@ -107,10 +106,8 @@ class Batches:
             response.context.uri = validate.image_uri(images[index])
             return response
 
-        def form(responses: list[AnnotateImageResponse]) -> BatchAnnotateImagesResponse:
-            return BatchAnnotateImagesResponse(responses=responses)
-
-        await self._write(request.output_config, len(images), look, form, WINDOW, reader, answered_by, outputs, kept)
+        head = BatchAnnotateImagesResponse()
+        await self._write(request.output_config, len(images), look, head, WINDOW, reader, answered_by, outputs, kept)
         return AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
 
     async def files(
@@ -145,17 +142,15 @@ class Batches:
             async def look(index: int, answered_by: Counter[str]) -> AnnotateImageResponse:
                 return await self._files.page(document, index + 1, request, reader, answered_by, index)
 
-            def form(responses: list[AnnotateImageResponse]) -> AnnotateFileResponse:
-                return AnnotateFileResponse(input_config=without_content(request.input_config), responses=responses)
-
-            await self._write(request.output_config, document.count, look, form, document.in_flight_max, reader, answered_by, outputs, kept)
+            head = AnnotateFileResponse(input_config=without_content(request.input_config))
+            await self._write(request.output_config, document.count, look, head, document.in_flight_max, reader, answered_by, outputs, kept)
 
     async def _write(
         self,
         output: OutputConfig,
         count: int,
         look: Look,
-        form: Form,
+        head: Message,
         window: int,
         reader: Reader,
         answered_by: Counter[str],
@@ -178,7 +173,7 @@ class Batches:
                 number = (shard.first - 1) // size
                 if refused is not None and number >= refused:
                     raise AccessDenied(f"a fault rule lets {refused} files be written")
-                content = shard.content(form)
+                content = shard.content(head)
                 if kept is not None:
                     await kept.begin(progress.uri_of(number), content, shard.failed, shard.answered_by)
                 await bucket.write(shard.object_name(where.object), content, self._content_type)

@@ -162,7 +162,7 @@ class Ledger:
     def month(self) -> str:
         """The month that is being counted, in UTC: 2026-11."""
         now = self._clock.now()
-        if now >= self._tomorrow:
+        if now >= self._tomorrow:  # seldom: this is asked for every image
             self._month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
             self._tomorrow = (now // _DAY_SECONDS + 1) * _DAY_SECONDS
         return self._month
@@ -170,12 +170,13 @@ class Ledger:
     def count(self, project: str, features: Collection[int]) -> None:
         """One image was looked at for these features, each once."""
         month, whose = self.month, project or self._project
+        units = self._units
         for feature in features:
             key = (month, whose, feature)
-            if key not in self._units and len(self._units) >= limits.USAGE_ROWS_MAX:
+            if key not in units and len(units) >= limits.USAGE_ROWS_MAX:
                 key = (month, "", feature)
-            self._units[key] += 1
-            if _ACCOMPANYING.get(feature) in features:
+            units[key] += 1
+            if len(features) > 1 and _ACCOMPANYING.get(feature) in features:
                 self._included[key] += 1
 
     def reset(self, project: str = "") -> None:

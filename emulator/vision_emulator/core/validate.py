@@ -133,7 +133,7 @@ def _features(features: Iterable[Feature]) -> None:
     for feature in features:
         if feature.type not in _FEATURES:
             raise errors.unsupported_feature(feature.type)
-        if not _MODEL.fullmatch(feature.model):
+        if feature.model and not _MODEL.fullmatch(feature.model):
             raise errors.unsupported_model(feature.model)
 
 
