@@ -15,6 +15,7 @@ from vision_emulator import VisionEmulator
 from vision_emulator.surfaces.tls import Authority
 
 PROGRAM = Path(__file__).with_name("curl") / "contract.sh"
+pytestmark = pytest.mark.timeout(SECONDS_MAX + 60)
 
 
 @pytest.fixture(scope="session")

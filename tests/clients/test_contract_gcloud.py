@@ -16,6 +16,7 @@ from vision_emulator import VisionEmulator
 from vision_emulator.surfaces.tls import Authority
 
 PROGRAM = Path(__file__).with_name("gcloud") / "contract.sh"
+pytestmark = pytest.mark.timeout(SECONDS_MAX + 60)
 WITHOUT: Final = {
     "batch-offline": "no command",
     "image-error": "one picture a call",

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import toolchains
-from scenarios import EMULATOR, SECURITIES, Client, check
+from scenarios import EMULATOR, SECONDS_MAX, SECURITIES, Client, check
 
 from vision_emulator.surfaces.tls import Authority
 
 PROGRAM = Path(__file__).with_name("python") / "contract.py"
+pytestmark = pytest.mark.timeout(SECONDS_MAX + 60)
 VISION = f"google-cloud-vision {version('google-cloud-vision')}"
 DISCOVERY = f"google-api-python-client {version('google-api-python-client')}, with PySocks"
 OLD = ("1.0.0", "2.0.0")  # the last without proto-plus, the first with it
