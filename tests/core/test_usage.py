@@ -102,6 +102,8 @@ def test_rows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     bill = counted.bill("2025-06")
     assert bill["units"] == 50
     assert len(bill["projects"]) == 11
+    counted.count("p0", [Feature.LABEL_DETECTION])
+    assert counted.bill("2025-06", "p0")["units"] == 2  # who has a row keeps it
 
 
 def test_prices_from_a_file(tmp_path: Path) -> None:
