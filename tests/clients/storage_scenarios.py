@@ -128,8 +128,8 @@ def check(
             _strike(emulator, asked)
             said |= {"STORAGE_EMULATOR_HOST": emulator.url, "VISION_EMULATOR_HOST": emulator.address, "GOOGLE_CLOUD_PROJECT": "p"}
         done = subprocess.run(
-            program, env={**said, **(environ or {})}, cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
-        )
+            program, env={**said, **(environ or {})}, cwd=folder, capture_output=True, text=True, timeout=3 * SECONDS_MAX, check=False
+        )  # gcloud starts anew for each call
         if not authority:
             struck = {rule["rule"]["id"]: rule["struck"] for rule in emulator.faults.list()}
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
@@ -137,7 +137,8 @@ def check(
     wrong = [
         f"{name}: {results.get(name)!r} instead of {SCENARIOS[name][1]!r}" for name in asked if results.get(name) != SCENARIOS[name][1]
     ]
-    cell = {"kind": "storage", "security": "exec" if authority else "plain", **row}
+    way = "exec" if authority else "directory" if options else "memory"
+    cell = {**row, "transport": "storage", "security": way}
     record_property("matrix", json.dumps(cell | {"asked": len(asked), "passed": len(asked) - len(wrong), "without": dict(without)}))
     assert not wrong, "\n".join([*wrong, f"exit code {done.returncode}", done.stderr[-4000:]])
     assert "interrupted" not in asked or struck["uploads"] == 2, struck

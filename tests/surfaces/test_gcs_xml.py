@@ -195,6 +195,7 @@ async def test_a_completion_that_is_refused_changes_nothing(call: Client) -> Non
 async def test_an_upload_that_is_over_is_gone(call: Client) -> None:
     """After its end or its abort, and when too many newer ones came, no part is taken."""
     aborted, done = await call.start(), await call.start()
+    assert refusal(await call("DELETE", f"/bkt/another?uploadId={aborted}")) == (404, "NoSuchUpload")
     assert (await call("DELETE", f"/bkt/big?uploadId={aborted}")).status == 204
     await call.complete(done, (1, await call.part(done, 1, b"x")))
     for upload_id in (aborted, done, "none", ""):

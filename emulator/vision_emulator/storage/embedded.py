@@ -143,7 +143,7 @@ class Query:
     @property
     def within(self) -> str:
         """What every name of the page begins with."""
-        literal = self.glob.prefix if self.glob and not self.delimiter else ""  # a group's prefix may be shorter than the glob's
+        literal = self.glob.prefix if self.glob else ""
         return literal if literal.startswith(self.prefix) else self.prefix
 
 
