@@ -257,6 +257,12 @@ ENTIRE: dict[str, Any] = {
 }  # fmt: skip
 
 
+def test_nothing_found_is_written_as_it_was_read() -> None:
+    """An empty list stays one, and so does an empty object: {} in place of [] would be a list of one empty entry."""
+    empty = {"faceAnnotations": [], "safeSearchAnnotation": {}, "textAnnotations": []}
+    assert read_rule({"match": {"uri": "x"}, "response": empty}).as_json()["response"] == empty
+
+
 def test_a_file_with_every_key_is_valid_and_is_read(folder: Folder) -> None:
     """The schema and the reader take the same; a list of rules and an output of Vision are valid, too."""
     VALIDATOR.validate(ENTIRE)
