@@ -417,7 +417,7 @@ AWKWARD: Final = {
     ),
     "huge": Awkward(
         "a file of many megabytes",
-        Plan(images=3, batch_size=3, features=("DOCUMENT_TEXT_DETECTION", "FACE_DETECTION"), density=1500, side=640),
+        Plan(images=3, batch_size=3, features=("DOCUMENT_TEXT_DETECTION", "FACE_DETECTION"), density=4000, side=640),
     ),
     "folder-marker": Awkward("an object without content stands for the folder among the files", _FEW, _add_marker),
     "leftovers": Awkward(

@@ -48,6 +48,7 @@ OPENINGS = {
     "something like a preface": b"PRINT everything\r\n\r\n",
     "garbage": bytes(range(256)) * 40,
     "a TLS hello that is none": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
+    "a TLS record of nonsense": b"\x16\x03\x01\x00\x05\x63\x00\x00\x01\x00",
     "half a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50),
     "half a CONNECT": b"CONNECT vision.googleapis.com:443 HTTP/1.1\r\nHost: vis",
     "a CONNECT and silence": b"CONNECT vision.googleapis.com:443 HTTP/1.1\r\n\r\n",
@@ -82,7 +83,7 @@ async def test_a_strange_client_harms_nobody(emulator: Emulator, opening: str, l
 
 
 @pytest.mark.parametrize(
-    "opening", ["garbage", "something like a preface", "a TLS hello that is none", "a broken chunk", "a preface and garbage"]
+    "opening", ["garbage", "something like a preface", "a TLS record of nonsense", "a broken chunk", "a preface and garbage"]
 )
 async def test_nonsense_is_not_waited_upon(emulator: Emulator, opening: str) -> None:
     """What no protocol here can mean is hung up on, though its sender stays."""
