@@ -20,7 +20,7 @@ from aiohttp import web
 
 from vision_emulator.annotators import Settings, opened
 from vision_emulator.annotators.fixtures import Fixtures
-from vision_emulator.config import Config, cache_folder
+from vision_emulator.config import Config, cache_folder, join_address
 from vision_emulator.control.clock import Chance, Clock
 from vision_emulator.control.faults import Faults
 from vision_emulator.control.instructions import RetryTests
@@ -263,11 +263,12 @@ class Emulator:
         """Starts the gRPC server on a private socket (and on its direct port); answers the socket's name."""
         server = rpc.server(self.vision)
         if self.config.grpc_port is not None:
+            address = join_address(self.config.host, self.config.grpc_port)
             try:
-                port = server.add_insecure_port(_address(self.config.host, self.config.grpc_port))
+                port = server.add_insecure_port(address)
             except RuntimeError as failure:
-                raise OSError(f"the gRPC port {_address(self.config.host, self.config.grpc_port)} cannot be used: {failure}") from failure
-            self.grpc_address = _address(self.config.host, port)
+                raise OSError(f"the gRPC port {address} cannot be used: {failure}") from failure
+            self.grpc_address = join_address(self.config.host, port)
         if sys.platform == "linux":  # a name without a file: nothing stays behind, whatever ends this process
             name = f"vision-emulator-{Chance().hex(32)}"
             target, path = f"unix-abstract:{name}", f"\0{name}"
@@ -286,11 +287,7 @@ class Emulator:
         opened = Port(listener, http_server, grpc_socket, self.tls, Proxy(self.config.proxy_others))
         self._ports.append(opened)
         stack.callback(opened.close)
-        return _address(self.config.host, listener.getsockname()[1])
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return join_address(self.config.host, listener.getsockname()[1])
 
 
 class VisionEmulator(RemoteEmulator):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from vision_emulator import config as configuration
 from vision_emulator.config import Config, ConfigError, Loaded
+from vision_emulator.written import suggestion
 
 if TYPE_CHECKING:
     from asyncio import Event, Runner
@@ -259,10 +260,6 @@ async def _drain(emulator: Emulator, seconds: float, hurry: Event) -> None:
         impatient.cancel()
 
 
-def _joined(config: Config) -> str:
-    return f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}"
-
-
 # ---- exec, env, snippet ----
 
 
@@ -303,7 +300,7 @@ def _env(chosen: Namespace) -> int:
     config, environ = _load(chosen).config, configuration.environment()
     folder = configuration.cache_folder() / "env"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    address = _reachable(_joined(config))
+    address = _reachable(configuration.join_address(config.host, config.port))
     authority = Authority(config.certificates or configuration.cache_folder() / "ca")
     files = environment.write_files(folder, authority, config.project, f"http://{address}/token", environ)
     print(environment.written(environment.variables(address, config.project, files, environ, config.storage), chosen.shell), end="")
@@ -312,7 +309,7 @@ def _env(chosen: Namespace) -> int:
 
 def _snippet(chosen: Namespace) -> int:
     config = _load(chosen).config
-    address = _reachable(_joined(config))
+    address = _reachable(configuration.join_address(config.host, config.port))
     host, _, port = address.rpartition(":")
     text = (Path(__file__).with_name("snippets") / f"{chosen.language}.txt").read_text()
     print(text.replace("@ADDRESS@", address).replace("@HOST@", host).replace("@PORT@", port), end="")
@@ -387,8 +384,8 @@ def _feature_names(given: Sequence[str] | None) -> Sequence[str]:
     known = [name for name in Feature.Type.keys() if name != "TYPE_UNSPECIFIED"]  # noqa: SIM118 - an enum wrapper, no dict
     for name in given or ():
         if name not in known:
-            near = get_close_matches(name.upper(), known, n=1)
-            raise CannotStart(f"{name} is no feature; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"))
+            hint = suggestion(name.upper(), known, f"there are {', '.join(known)}")
+            raise CannotStart(f"{name} is no feature; {hint}")
     return given or ["LABEL_DETECTION", "TEXT_DETECTION"]
 
 

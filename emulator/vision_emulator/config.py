@@ -18,6 +18,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
+from vision_emulator.written import toml
+
 PREFIX: Final = "VISION_EMULATOR_"
 FILE_NAME: Final = "vision-emulator.toml"
 STORAGE_VARIABLE: Final = "STORAGE_EMULATOR_HOST"
@@ -482,14 +484,10 @@ def _toml(folder: Path, name: str | None) -> _Source:
     path = folder / (name or FILE_NAME)
     if name is None and not path.is_file():
         return _Source({}, folder, str)
-    import tomllib
-
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as wrong:
-        raise ConfigError(f"{path}: {wrong.strerror}") from wrong
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise ConfigError(f"{path}: no TOML: {wrong}") from wrong
+        values = toml(path)
+    except ValueError as wrong:
+        raise ConfigError(str(wrong)) from wrong
     return _Source(values, path.parent, lambda key: f"{key} in {path}")
 
 
@@ -539,6 +537,11 @@ def split_address(address: str) -> tuple[str, str | None]:
         return bracketed[1], bracketed[2]
     host, colon, port = address.partition(":")
     return (host, port) if colon and ":" not in port else (address, None)
+
+
+def join_address(host: str, port: int) -> str:
+    """``host:port``, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _why_not_storage(endpoint: str, chosen: Mapping[str, Any]) -> str:

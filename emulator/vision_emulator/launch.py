@@ -6,7 +6,6 @@ Signals are the program's: it is told what this process is told, and its exit co
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,6 @@ from vision_emulator.app import Emulator
 from vision_emulator.contract.errors import Code
 from vision_emulator.control.journal import Journal
 from vision_emulator.swept import Swept
-
-log = logging.getLogger(__name__)
 
 FORWARDED: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 FROM_THE_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT)  # which tells the program as well: they are not told twice

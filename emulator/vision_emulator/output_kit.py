@@ -11,7 +11,6 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +24,7 @@ from vision_emulator.control.clock import Chance, SystemClock
 from vision_emulator.control.faults import ImageError, Images, Rule
 from vision_emulator.core.outputs import FILE_BYTES_MAX, NAME, OCTETS, Expected, NoOutput, Outputs
 from vision_emulator.storage import SCHEME, BucketMissing, GcsUri, ObjectTooLarge, Storage, StorageError
+from vision_emulator.written import suggestion
 
 BUCKET: Final = "made-by-output-kit"  # where a set lies before it is written to where it was wanted
 PAGES_AWKWARD: Final = 23  # of most awkward sets: twelve files of two, so that the names' order is not the numbers'
@@ -453,8 +453,7 @@ def named(names: Sequence[str], output: str) -> dict[str, Awkward]:
         elif name in AWKWARD:
             chosen[name] = AWKWARD[name]
         else:
-            near = get_close_matches(name, AWKWARD, n=1)
-            raise NoSet(f"--awkward {name} is none; " + (f"did you mean {near[0]}?" if near else "--list-awkward names them"))
+            raise NoSet(f"--awkward {name} is none; {suggestion(name, AWKWARD, '--list-awkward names them')}")
     return chosen
 
 

@@ -13,7 +13,6 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -167,14 +166,14 @@ def _options(pytestconfig: pytest.Config) -> Config:
     """The emulator's configuration from the ini file, on a free port; UsageError names the line that cannot be used."""
     from vision_emulator.config import OPTIONS
     from vision_emulator.config import Config as Chosen
+    from vision_emulator.written import suggestion
 
     given: dict[str, Any] = {"port": 0, "log_level": "warning"}
     for line in pytestconfig.getini("vision_emulator_options"):
         name, equals, value = (part.strip() for part in line.partition("="))
         option = OPTIONS.get(name.replace("-", "_"))
         if option is None or not equals:
-            near = get_close_matches(name, OPTIONS, n=1)
-            hint = f"did you mean {near[0]}?" if near else "vision-emulator config lists them"
+            hint = suggestion(name, OPTIONS, "vision-emulator config lists them")
             raise pytest.UsageError(f"vision_emulator_options: {line!r} is no option of the emulator with its value; {hint}")
         try:
             given[option.name] = option.read(value, pytestconfig.rootpath)

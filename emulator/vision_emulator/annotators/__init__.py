@@ -19,7 +19,6 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mappin
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -30,6 +29,7 @@ from vision_emulator.contract import limits
 from vision_emulator.contract.errors import bad_image_data, document_is_no_image, image_too_many_pixels
 from vision_emulator.contract.messages import AnnotateImageResponse, Feature, ImageContext
 from vision_emulator.control.clock import Clock, SystemClock
+from vision_emulator.written import suggestion
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -444,7 +444,4 @@ def _checked(name: str, kind: Any) -> type[Annotator]:
 
 def _hint(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; there are {', '.join(known)}" if known else "; there are none"
+    return "; " + suggestion(name, known, f"there are {', '.join(known) or 'none'}")

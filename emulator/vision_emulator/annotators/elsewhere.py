@@ -14,6 +14,7 @@ from vision_emulator.annotators import Picture, Settings, SettingsError
 from vision_emulator.contract import codec, errors
 from vision_emulator.contract.errors import HTTP_STATUS, Code, VisionError
 from vision_emulator.contract.messages import AnnotateImageResponse, BoundingPoly, Feature
+from vision_emulator.written import suggestion
 
 if TYPE_CHECKING:
     import aiohttp
@@ -180,8 +181,6 @@ def at_once_of(table: Mapping[str, Any]) -> int:
 
 def features_of(table: Mapping[str, Any]) -> frozenset[int]:
     """The setting ``features``: names of features, all when there is none."""
-    from difflib import get_close_matches
-
     names = table.get("features")
     known = {name: number for name, number in Feature.Type.items() if number}
     if names is None:
@@ -191,8 +190,8 @@ def features_of(table: Mapping[str, Any]) -> frozenset[int]:
         raise SettingsError(f"features: {names!r} is no list of features; use for example LABEL_DETECTION,TEXT_DETECTION")
     for name in names:
         if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            raise SettingsError(f"features: {name} is no feature" + (f"; did you mean {near[0]}?" if near else f"; use {', '.join(known)}"))
+            hint = suggestion(str(name), known, f"use {', '.join(known)}")
+            raise SettingsError(f"features: {name} is no feature; {hint}")
     return frozenset(known[name] for name in names)
 
 

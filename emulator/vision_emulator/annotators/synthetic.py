@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self
 
@@ -24,6 +23,7 @@ from vision_emulator.annotators.geometry import Box, Frame, normalized_poly
 from vision_emulator.annotators.vocabulary import Landmark, Scene, mid, newer_mid
 from vision_emulator.contract import limits
 from vision_emulator.contract.messages import AnnotateImageResponse, BoundingPoly, Feature, ImageContext
+from vision_emulator.written import suggestion
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -61,8 +61,7 @@ class Manner(NamedTuple):
             raise SettingsError(f'scripts is {scripts!r}; use a list, as in ["arabic", "cjk"]')
         for script in scripts:
             if script not in vocabulary.SCRIPTS:
-                near = get_close_matches(str(script), vocabulary.SCRIPTS, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(vocabulary.SCRIPTS)}"
+                hint = suggestion(str(script), vocabulary.SCRIPTS, f"there are {', '.join(vocabulary.SCRIPTS)}")
                 raise SettingsError(f"scripts: {script!r} is none; {hint}")
         rotated = table.get("rotated", 0.0)
         if not isinstance(rotated, int | float) or not 0 <= rotated <= 1:

@@ -23,6 +23,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final
 
+from vision_emulator.written import suggestion
+
 KEYS: Final = ("method", "transport", "project", "credentials", "operation", "client", "code", "images", "features", "request")
 _NEAREST: Final = 3  # calls that a failure explains
 _LISTED: Final = 20  # calls that a failure lists
@@ -82,10 +84,8 @@ def differences(entry: Mapping[str, Any], expected: Mapping[str, Any]) -> list[s
 def _check(expected: Iterable[str]) -> None:
     for key in expected:
         if key not in KEYS:
-            near = get_close_matches(key, KEYS, n=1)
-            raise ValueError(
-                f"{key} is nothing to expect of a call; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(KEYS)}")
-            )
+            hint = suggestion(key, KEYS, f"known are {', '.join(KEYS)}")
+            raise ValueError(f"{key} is nothing to expect of a call; {hint}")
 
 
 def nearest(entries: Iterable[Mapping[str, Any]], expected: Mapping[str, Any], most: int) -> list[tuple[Mapping[str, Any], list[str]]]:

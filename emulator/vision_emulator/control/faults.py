@@ -27,6 +27,7 @@ from vision_emulator.contract.hurt import Damage, Hurt
 from vision_emulator.contract.messages import POOL, Duration, RetryInfo, Status
 from vision_emulator.contract.methods import METHODS, Call
 from vision_emulator.control.clock import Chance, Clock
+from vision_emulator.written import suggestion
 
 RULE: Final = "x-vision-emulator-rule"  # header or metadata key: the rules that a call asks for, by id
 INSTRUCTIONS: Final = "x-goog-emulator-instructions"  # Google's: what is to befall this very call
@@ -368,8 +369,8 @@ def code_of(given: str | int) -> Code:
     known = {code.name: code for code in Code if code is not Code.OK}
     code = known.get(given) if isinstance(given, str) else next((code for code in known.values() if code == given), None)
     if code is None:
-        near = get_close_matches(str(given).upper(), known, n=1, cutoff=0.5)
-        raise RuleRefused(f"{str(given)[:100]!r} is no code of a failure; " + (f"did you mean {near[0]}?" if near else ", ".join(known)))
+        hint = suggestion(str(given).upper(), known, ", ".join(known), cutoff=0.5)
+        raise RuleRefused(f"{str(given)[:100]!r} is no code of a failure; {hint}")
     return code
 
 

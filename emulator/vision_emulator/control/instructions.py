@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 
 from vision_emulator.contract import limits
@@ -38,6 +37,7 @@ from vision_emulator.control.faults import (
     code_of_http,
     methods_of,
 )
+from vision_emulator.written import suggestion
 
 _KIB: Final = 1024
 _RETURN: Final = re.compile(r"return-(?P<status>\d{3})(?:-after-(?P<kib>\d{1,7})K)?(?:/retry-(?P<retry>\d{1,4}))?")
@@ -76,8 +76,8 @@ def step(text: str, method: str = "") -> Step | None:
     found = _STALL.fullmatch(text)
     if found and int(found["seconds"]) <= limits.FAULT_SECONDS_MAX:
         return Delay(seconds=float(found["seconds"]))
-    near = get_close_matches(text, _KNOWN, n=1, cutoff=0.4)
-    raise RuleRefused(f"{text[:100]!r} is no instruction; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(_KNOWN)}"))
+    hint = suggestion(text, _KNOWN, f"known are {', '.join(_KNOWN)}", cutoff=0.4)
+    raise RuleRefused(f"{text[:100]!r} is no instruction; {hint}")
 
 
 @dataclass(slots=True)

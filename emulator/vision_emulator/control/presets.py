@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,6 +20,7 @@ from vision_emulator.control.faults import (
     RuleRefused,
     WriteError,
 )
+from vision_emulator.written import suggestion
 
 _ANNOTATING: Final = ("ImageAnnotator.*", "ProductSearch.*")  # calls that cost quota and need the API enabled; polls do not
 
@@ -128,14 +128,13 @@ def expanded(name: str, parameters: dict[str, Any], given: Rule, names: set[str]
     """The preset's rule, with what was ``given`` beside it (the fields in ``names``) in place of its own; RuleRefused for no preset."""
     preset = PRESETS.get(name)
     if preset is None:
-        near = get_close_matches(name, PRESETS, n=1, cutoff=0.4)
-        raise RuleRefused(f"{name[:100]!r} is no preset; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(PRESETS)}"))
+        hint = suggestion(name, PRESETS, f"known are {', '.join(PRESETS)}", cutoff=0.4)
+        raise RuleRefused(f"{name[:100]!r} is no preset; {hint}")
     if given.script:
         raise RuleRefused(f"preset {name} brings its own script; leave script out, or write a rule without a preset")
     known = [field.encode_name for field in msgspec.structs.fields(preset.parameters)]
     for unknown in parameters.keys() - known:
-        near = get_close_matches(unknown, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known) or 'none'}"
+        hint = suggestion(unknown, known, f"it takes {', '.join(known) or 'none'}")
         raise RuleRefused(f"{unknown[:100]!r} is no parameter of {name}; {hint}")
     try:
         said = msgspec.convert(parameters, preset.parameters)

@@ -24,7 +24,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -32,6 +31,7 @@ from typing import Any, Final, NamedTuple
 from vision_emulator.contract import limits
 from vision_emulator.contract.messages import Feature
 from vision_emulator.control.clock import Clock
+from vision_emulator.written import suggestion, toml
 
 FREE_UNITS: Final = 1000  # of each feature in a month; doc
 _PER: Final = 1000  # units that a price is for; doc
@@ -88,14 +88,7 @@ class Prices:
     @classmethod
     def read(cls, path: Path) -> Prices:
         """The prices of a TOML file, the documented ones where it says nothing; ValueError says what is wrong with it."""
-        import tomllib  # here: hardly anybody has a file
-
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as wrong:
-            raise ValueError(f"{path}: {wrong.strerror}") from wrong
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-            raise ValueError(f"{path}: no TOML: {wrong}") from wrong
+        table = toml(path)
         _only(table, ("currency", "free_units", "prices"), path)
         currency, free_units, prices = table.get("currency", "USD"), table.get("free_units", FREE_UNITS), table.get("prices", {})
         if not isinstance(currency, str) or not currency:
@@ -121,8 +114,7 @@ class Prices:
 def _only(table: Mapping[str, Any], known: tuple[str, ...], path: Path) -> None:
     for name in table:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            hint = suggestion(name, known, f"known are {', '.join(known)}")
             raise ValueError(f"{path}: {name} is no known key; {hint}")
 
 

@@ -18,6 +18,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vision_emulator.surfaces.http import is_address
+
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -76,7 +78,7 @@ class Authority:
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
         key = ec.generate_private_key(ec.SECP256R1())
-        subjects = [x509.IPAddress(ipaddress.ip_address(name)) if _is_address(name) else x509.DNSName(name) for name in names]
+        subjects = [x509.IPAddress(ipaddress.ip_address(name)) if is_address(name) else x509.DNSName(name) for name in names]
         built = (
             _builder("vision-emulator", LEAF_DAYS)
             .issuer_name(self._certificate.subject)
@@ -226,11 +228,3 @@ def _signs_certificates() -> x509.KeyUsage:
 def _now() -> dt.datetime:
     # The machine's own time and no emulated one: clients compare certificates with theirs.
     return dt.datetime.now(dt.UTC)  # noqa: TID251
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

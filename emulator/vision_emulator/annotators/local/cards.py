@@ -9,7 +9,6 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -18,6 +17,7 @@ from msgspec import Meta, Struct
 
 from vision_emulator.annotators import SettingsError
 from vision_emulator.contract.messages import Feature
+from vision_emulator.written import suggestion
 
 SIDE_MAX: Final = 4096  # pixels of a model's input
 LABELS_MAX: Final = 100_000
@@ -254,8 +254,7 @@ def _refusal(file: Path, key: str, said: str) -> SettingsError:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(known)[:20])}"
+    return "; " + suggestion(name, known, f"there are {', '.join(sorted(known)[:20])}")
 
 
 assert set(get_args(Task)) == set(FEATURES_OF_TASK)

@@ -20,6 +20,7 @@ from vision_emulator.surfaces import http
 from vision_emulator.surfaces.control import openapi
 from vision_emulator.surfaces.control.guard import COOKIE, QUERY, Guard
 from vision_emulator.surfaces.control.route import Asked, Refused, Route, read
+from vision_emulator.written import suggestion
 
 ROOT: Final = openapi.ROOT
 DOCUMENT: Final = "/v1/openapi.json"
@@ -121,9 +122,8 @@ class ControlSurface:
 async def _answer(route: Route, variables: dict[str, str], given: dict[str, str], request: web.BaseRequest) -> web.StreamResponse:
     unknown = next((name for name in given if name not in route.query), None) if route.guarded else None
     if unknown is not None:
-        near = get_close_matches(unknown, route.query, n=1)
-        known = f"did you mean {near[0]}?" if near else f"known are {', '.join(route.query)}" if route.query else "it takes none"
-        raise Refused(f"{unknown} is no parameter of {route.verb} {ROOT}{route.path}; {known}")
+        hint = suggestion(unknown, route.query, f"known are {', '.join(route.query)}" if route.query else "it takes none")
+        raise Refused(f"{unknown} is no parameter of {route.verb} {ROOT}{route.path}; {hint}")
     answer = await route.handler(Asked(variables, given, await _body(route, request), request))
     return answer if isinstance(answer, web.StreamResponse) else _json(answer)
 

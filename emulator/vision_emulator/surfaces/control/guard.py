@@ -14,6 +14,7 @@ from aiohttp import web
 
 from vision_emulator.storage.web import LOCAL_NAME
 from vision_emulator.surfaces.control.route import Refused
+from vision_emulator.surfaces.http import is_address
 
 TOKEN: Final = "x-vision-emulator-token"  # noqa: S105 - the name of a header
 COOKIE: Final = "vision-emulator-token"
@@ -71,7 +72,7 @@ class Guard:
     def _check_host(self, asked: str) -> None:
         """A page cannot choose an address or a name of this network, only a public name that its owner points here."""
         host = host_of(asked)
-        if host and host != self._host and not LOCAL_NAME.fullmatch(host) and not _is_address(host):
+        if host and host != self._host and not LOCAL_NAME.fullmatch(host) and not is_address(host):
             raise Refused(
                 f"The name {host[:200]} may be anybody's, so control calls to it are refused: use localhost or the address, "
                 "or start the emulator with --control-token.",
@@ -81,7 +82,7 @@ class Guard:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach what listens there."""
-    return host.lower() == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+    return host.lower() == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def host_of(header: str) -> str:
@@ -90,14 +91,6 @@ def host_of(header: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].removesuffix(".")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _follows_a_link(request: web.BaseRequest) -> bool:

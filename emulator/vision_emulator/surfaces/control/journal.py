@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +15,7 @@ from vision_emulator.control import assertions, har
 from vision_emulator.control.journal import FEATURES, Entry, Journal
 from vision_emulator.surfaces.control import recorded
 from vision_emulator.surfaces.control.route import Asked, Refused, Route
+from vision_emulator.written import suggestion
 
 FORMATS: Final = ("json", "har", "fixtures")
 TRANSPORTS: Final = ("rest", "grpc", "direct")
@@ -239,8 +239,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
 def _check(name: str, value: str, known: Sequence[str]) -> None:
     if value in known:
         return
-    near = get_close_matches(value, known, n=1)
-    raise Refused(f"{name}={value} is none; " + (f"did you mean {near[0]}?" if near else f"use one of {', '.join(known[:20])}"))
+    raise Refused(f"{name}={value} is none; {suggestion(value, known, 'use one of ' + ', '.join(known[:20]))}")
 
 
 def _whole(name: str, text: str) -> int:

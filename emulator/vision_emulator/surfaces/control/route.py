@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+
+from vision_emulator.written import suggestion
 
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _UNKNOWN_VALUE: Final = re.compile(r"Invalid (?:enum )?value '(?P<value>.*)' - at `(?P<place>[^`]*?(?P<name>\w+))(\[\d+\])*`", re.DOTALL)
@@ -80,15 +81,15 @@ def explained(complaint: str, kind: type[Any]) -> str:
     """What msgspec says of a value, with the nearest known name behind an unknown one."""
     value = _UNKNOWN_VALUE.fullmatch(complaint)
     if value is not None:
-        near = get_close_matches(value["value"], values_of(kind, value["name"]), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(values_of(kind, value['name']))}"
+        known = values_of(kind, value["name"])
+        hint = suggestion(value["value"], known, f"use one of {', '.join(known)}")
         return f"{value['value'][:100]!r} is no {value['name']} at `{value['place']}`; {hint}"
     unknown = _UNKNOWN_FIELD.search(complaint)
     if unknown is None:
         return complaint
-    near = get_close_matches(unknown["name"], names_in(kind), n=1)
-    hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(names_in(kind)))}"
-    return f"{unknown['name']} is no known key{unknown['place'].replace(' - at', ' at')}{hint}"
+    names = names_in(kind)
+    hint = suggestion(unknown["name"], names, f"known are {', '.join(sorted(names))}")
+    return f"{unknown['name']} is no known key{unknown['place'].replace(' - at', ' at')}; {hint}"
 
 
 def names_in(kind: type[Any]) -> set[str]:
